@@ -1,0 +1,1 @@
+"""What each command does, given parsed parameters; imports only what that command uses."""

@@ -1,0 +1,1 @@
+"""The command line: one Typer declaration per command, and the parse table compiled from them."""

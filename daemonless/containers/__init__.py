@@ -1,0 +1,1 @@
+"""The model: requests, records, runtime specs, lifecycle."""

@@ -1,0 +1,1 @@
+"""Names, manifests and blobs on disk; moving images in and out."""

@@ -1,0 +1,1 @@
+"""From an OCI runtime spec to execve: namespaces, mounts, privileges, network. Standard library only."""

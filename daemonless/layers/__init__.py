@@ -1,0 +1,1 @@
+"""Layer tar streams to directories and directories to overlay mounts."""

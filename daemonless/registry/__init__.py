@@ -1,0 +1,1 @@
+"""A distribution-spec client; usable without the rest of daemonless."""

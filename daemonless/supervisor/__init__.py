@@ -1,0 +1,1 @@
+"""The process that outlives the command: one per container."""
