@@ -6,6 +6,7 @@ Follows user_namespaces(7), subuid(5) and newuidmap(1).
 from __future__ import annotations
 
 import os
+import pwd  # a built-in C module; NSS is asked here, on the host, never inside a container
 
 from daemonless import syscalls
 from daemonless.errors import DaemonlessError, SetupFailed
@@ -87,8 +88,6 @@ def _stack(ranges: list[tuple[int, int]]) -> list[Range]:
 
 def _names_of(uid: int) -> list[str]:
     """Return what subuid(5) may call the user: the login name and the number."""
-    import pwd  # a C module; NSS is asked here, on the host, and never inside a container
-
     try:
         return [pwd.getpwuid(uid).pw_name, str(uid)]
     except KeyError:
@@ -153,7 +152,7 @@ def write_maps(pid: int, id_map: IdMap) -> None:
     if id_map.is_single:
         _write_proc(pid, "setgroups", "deny")
         for name, ranges in (("uid_map", id_map.uids), ("gid_map", id_map.gids)):
-            _write_proc(pid, name, "%d %d %d" % ranges[0])
+            _write_proc(pid, name, " ".join(map(str, ranges[0])))
         return
     read_end, write_end = os.pipe()
     quiet = [(os.POSIX_SPAWN_DUP2, write_end, 2), (os.POSIX_SPAWN_DUP2, write_end, 1)]

@@ -1,0 +1,141 @@
+"""The supervisor's half of a start: create the namespaces, feed init, wait until it has executed.
+
+`launch` returns once execve succeeded or raises what init reported. See `isolation.sync` for the
+conversation and `isolation.init` for the other half.
+"""
+
+from __future__ import annotations
+
+import os
+
+from daemonless import syscalls as sc
+from daemonless.errors import SetupFailed
+from daemonless.isolation.init import init
+from daemonless.isolation.sync import CONSOLE, FAILED, MAPPED, READY, START, channel_pair, unpack_error
+from daemonless.isolation.userns import IdMap, clone_failed, write_maps
+from daemonless.record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, Protocol
+
+    class Network(Protocol):
+        """What connects a network namespace to the world; started while the container mounts."""
+
+        def start(self, pid: int) -> None:
+            """Begin to connect the namespace of `pid`."""
+
+        def wait_ready(self) -> None:
+            """Return once connected. Raises SetupFailed."""
+
+
+_NAMESPACES = {
+    "user": sc.CLONE_NEWUSER,
+    "mount": sc.CLONE_NEWNS,
+    "pid": sc.CLONE_NEWPID,
+    "ipc": sc.CLONE_NEWIPC,
+    "uts": sc.CLONE_NEWUTS,
+    "network": sc.CLONE_NEWNET,
+    "cgroup": sc.CLONE_NEWCGROUP,
+}
+
+
+class Start(Record):
+    """All that one start needs; everything but descriptors comes from the bundle."""
+
+    spec: dict[str, Any]
+    id_map: IdMap
+    streams: tuple[int, int, int] = (0, 1, 2)  # stdin, stdout, stderr of the process without a terminal
+    seccomp: bytes = b""  # compiled BPF program; empty: unconfined
+    extra_groups: tuple[str, ...] = ()  # --group-add
+    make_cwd: bool = False  # the image's WORKDIR may be missing and is made; one asked for must exist
+    reaper: bool = False  # --init
+    upper: str = ""  # writable directory of the overlay
+    cgroup_fd: int = -1  # directory of the container's cgroup, if there is one
+
+    @property
+    def own_network(self) -> bool:
+        """Whether the container gets a network namespace of its own."""
+        return any(n["type"] == "network" for n in self.spec["linux"]["namespaces"])
+
+    def clone_flags(self) -> int:
+        """Return the CLONE_* flags of the namespaces the spec asks for; raises SetupFailed."""
+        flags = 0
+        for namespace in self.spec["linux"]["namespaces"]:
+            if namespace.get("path"):
+                raise SetupFailed(f"joining an existing {namespace['type']} namespace is not supported")
+            flags |= _NAMESPACES[namespace["type"]]
+        return flags
+
+
+class Launched(Record):
+    """A started container process."""
+
+    pid: int
+    pidfd: int
+    console: int  # master of the terminal, or -1
+
+
+def launch(start: Start, network: Network | None, ready: Callable[[int], None]) -> Launched:
+    """Start the container's process and return once its execve succeeded.
+
+    `ready(pid)` is called when all is set up and nothing but the execve is left. Raises the
+    DaemonlessError that init reported; then no process is left behind.
+    """
+    ours, theirs = channel_pair()
+    flags = start.clone_flags()
+    cgroup = max(start.cgroup_fd, 0)
+    try:
+        pid = sc.clone3(flags | (sc.CLONE_INTO_CGROUP if start.cgroup_fd >= 0 else 0), cgroup_fd=cgroup)
+    except OSError as error:
+        raise clone_failed(error) from error
+    if pid == 0:
+        ours.close()
+        init(start, theirs)
+    theirs.close()
+    pidfd = os.pidfd_open(pid)
+    console = -1
+    try:
+        write_maps(pid, start.id_map)
+        ours.send(MAPPED)
+        if network:
+            network.start(pid)
+        while True:
+            kind, payload, fd = ours.receive()
+            if kind == CONSOLE:
+                console = fd
+            elif kind == READY:
+                break
+            else:
+                raise _reported(kind, payload)
+        if network:
+            network.wait_ready()
+        ready(pid)
+        ours.send(START)
+        kind, payload, _ = ours.receive()
+        if kind:
+            raise _reported(kind, payload)
+    except BaseException:
+        _end(pid)
+        os.close(pidfd)
+        if console >= 0:
+            os.close(console)
+        raise
+    finally:
+        ours.close()
+    return Launched(pid=pid, pidfd=pidfd, console=console)
+
+
+def _reported(kind: bytes, payload: bytes) -> Exception:
+    if kind == FAILED:
+        return unpack_error(payload)
+    return SetupFailed("the container's init ended before it was ready", "see --log-level debug")
+
+
+def _end(pid: int) -> None:
+    try:
+        os.kill(pid, 9)
+    except ProcessLookupError:
+        pass
+    os.waitpid(pid, 0)

@@ -1,0 +1,280 @@
+"""Mounts of the runtime spec, performed with the descriptor-based mount API.
+
+Every mount is made detached (fsmount(2) or open_tree(2)) and then moved onto a target that was
+opened inside the container's root (openat2(2), RESOLVE_IN_ROOT). No path string that an image
+controls is resolved by the host, and no target can be swapped between check and mount
+(CVE-2021-30465 and its descendants).
+"""
+
+from __future__ import annotations
+
+import os
+
+from daemonless import syscalls as sc
+from daemonless.errors import SetupFailed, printable
+from daemonless.files import open_in_root
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+# option: (attributes to set, attributes to clear), as in mount_setattr(2)
+_ATTRIBUTES = {
+    "ro": (sc.MOUNT_ATTR_RDONLY, 0),
+    "rw": (0, 0),
+    "nosuid": (sc.MOUNT_ATTR_NOSUID, 0),
+    "suid": (0, 0),
+    "nodev": (sc.MOUNT_ATTR_NODEV, 0),
+    "dev": (0, 0),
+    "noexec": (sc.MOUNT_ATTR_NOEXEC, 0),
+    "exec": (0, 0),
+    "noatime": (sc.MOUNT_ATTR_NOATIME, sc.MOUNT_ATTR__ATIME),
+    "relatime": (0, sc.MOUNT_ATTR__ATIME),
+    "strictatime": (sc.MOUNT_ATTR_STRICTATIME, sc.MOUNT_ATTR__ATIME),
+    "nodiratime": (sc.MOUNT_ATTR_NODIRATIME, 0),
+}
+_PROPAGATION = {
+    "private": sc.MS_PRIVATE,
+    "rprivate": sc.MS_PRIVATE | sc.MS_REC,
+    "slave": sc.MS_SLAVE,
+    "rslave": sc.MS_SLAVE | sc.MS_REC,
+    "shared": sc.MS_SHARED,
+    "rshared": sc.MS_SHARED | sc.MS_REC,
+    "unbindable": sc.MS_UNBINDABLE,
+    "runbindable": sc.MS_UNBINDABLE | sc.MS_REC,
+}
+_REGULAR, _DIRECTORY = 0o100000, 0o040000
+
+
+class Options:
+    """Mount options sorted by who interprets them."""
+
+    __slots__ = ("bind", "clear", "copy_up", "data", "propagation", "set")
+
+    def __init__(self, options: list[str]) -> None:
+        self.set = self.clear = self.propagation = 0
+        self.bind = ""
+        self.copy_up = False
+        self.data: list[str] = []
+        for option in options:
+            if option in _ATTRIBUTES:
+                attributes, cleared = _ATTRIBUTES[option]
+                self.set, self.clear = (self.set & ~cleared) | attributes, self.clear | cleared
+            elif option in _PROPAGATION:
+                self.propagation = _PROPAGATION[option]
+            elif option in ("bind", "rbind"):
+                self.bind = option
+            elif option in ("tmpcopyup", "notmpcopyup"):
+                self.copy_up = option == "tmpcopyup"
+            else:
+                self.data.append(option)
+
+
+def perform(root_fd: int, mount: dict[str, Any]) -> None:
+    """Make one mount of the spec inside `root_fd`. Raises OSError or SetupFailed."""
+    options = Options(mount.get("options", []))
+    destination = os.fsencode(mount["destination"])
+    fstype = mount.get("type", "")
+    if options.bind or fstype == "bind":
+        tree = bind_tree(os.fsencode(mount["source"]), options)
+        is_directory = os.fstat(tree).st_mode & 0o170000 == _DIRECTORY
+    else:
+        if fstype in ("proc", "sysfs", "cgroup"):
+            _refuse_links(root_fd, destination)
+        kernel_type = "cgroup2" if fstype == "cgroup" else fstype
+        try:
+            tree = new_filesystem(kernel_type, mount.get("source") or fstype, options)
+        except OSError as error:
+            if fstype == "cgroup":  # no cgroup v2 here to show: /sys/fs/cgroup stays empty
+                return
+            raise _refused(kernel_type, destination, error) from error
+        is_directory = True
+    target = open_target(root_fd, destination, is_directory=is_directory)
+    if options.copy_up:
+        source = open_in_root(root_fd, destination, os.O_RDONLY | os.O_DIRECTORY)
+        copy_tree(source, tree)
+        os.close(source)
+    sc.move_mount(tree, b"", target, b"", sc.MOVE_MOUNT_F_EMPTY_PATH | sc.MOVE_MOUNT_T_EMPTY_PATH)
+    if options.propagation:
+        recursive = sc.AT_RECURSIVE if options.propagation & sc.MS_REC else 0
+        sc.mount_setattr(
+            tree, b"", sc.AT_EMPTY_PATH | recursive, 0, propagation=options.propagation & ~sc.MS_REC
+        )
+    os.close(target)
+    os.close(tree)
+
+
+def _refused(fstype: str, destination: bytes, error: OSError) -> SetupFailed:
+    """Explain errnos of fsmount(2) that mislead (mount_too_revealing() in the kernel)."""
+    hint = ""
+    if fstype in ("proc", "sysfs") and error.errno == 1:
+        hint = (
+            f"the outer container masks parts of its own /{fstype[:4].rstrip('f')}; it must be run unmasked"
+        )
+    return SetupFailed(f"cannot mount {fstype} on {printable(destination)}: {error.strerror}", hint)
+
+
+def new_filesystem(fstype: str, source: str, options: Options) -> int:
+    """Return a detached mount of a new filesystem instance (fsopen(2))."""
+    if fstype == "overlay":
+        return _overlay(options)
+    fs = sc.fsopen(fstype.encode())
+    try:
+        if fstype != "overlay":
+            sc.fsconfig(fs, sc.FSCONFIG_SET_STRING, b"source", os.fsencode(source))
+        _configure(fs, options.data)
+        return sc.fsmount(fs, options.set)
+    finally:
+        os.close(fs)
+
+
+def _configure(fs: int, data: list[str]) -> None:
+    for option in data:
+        key, equals, value = option.partition("=")
+        if equals:
+            sc.fsconfig(fs, sc.FSCONFIG_SET_STRING, key.encode(), os.fsencode(value))
+        else:
+            sc.fsconfig(fs, sc.FSCONFIG_SET_FLAG, key.encode())
+    sc.fsconfig(fs, sc.FSCONFIG_CMD_CREATE)
+
+
+def _overlay(options: Options) -> int:
+    """Mount overlayfs; Linux before 6.5 does not know `lowerdir+` and gets one joined option.
+
+    The joined form names layers by descriptor: /proc/self/fd/N needs no escaping, and the
+    deepest image allowed (127 layers) stays well under the page that fsconfig takes there.
+    """
+    fs = sc.fsopen(b"overlay")
+    try:
+        _configure(fs, options.data)
+        return sc.fsmount(fs, options.set)
+    except OSError as error:
+        if error.errno != 22 or options.data[0].partition("=")[0] != "lowerdir+":
+            raise
+    finally:
+        os.close(fs)
+    lowers = [os.fsencode(o.partition("=")[2]) for o in options.data if o.startswith("lowerdir+=")]
+    fds = [os.open(lower, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC) for lower in lowers]
+    joined = "lowerdir=" + ":".join(f"/proc/self/fd/{fd}" for fd in fds)
+    fs = sc.fsopen(b"overlay")
+    try:
+        _configure(fs, [joined, *(o for o in options.data if not o.startswith("lowerdir+="))])
+        return sc.fsmount(fs, options.set)
+    finally:
+        os.close(fs)
+        for fd in fds:
+            os.close(fd)
+
+
+def bind_tree(source: bytes, options: Options) -> int:
+    """Return a detached copy of the mounts at `source`, a host path the command line named.
+
+    Attributes can only be added: flags the host locked stay as they are (mount_namespaces(7)).
+    """
+    recursive = sc.AT_RECURSIVE if options.bind != "bind" else 0
+    tree = sc.open_tree(sc.AT_FDCWD, source, sc.OPEN_TREE_CLONE | sc.OPEN_TREE_CLOEXEC | recursive)
+    if options.set:
+        sc.mount_setattr(tree, b"", sc.AT_EMPTY_PATH | recursive, options.set, options.clear)
+    return tree
+
+
+def _refuse_links(root_fd: int, destination: bytes) -> None:
+    """Refuse an image whose /proc or /sys is a link or no directory (CVE-2019-19921)."""
+    try:
+        fd = sc.openat2(
+            root_fd, destination, os.O_PATH | os.O_NOFOLLOW, 0, sc.RESOLVE_IN_ROOT | sc.RESOLVE_NO_SYMLINKS
+        )
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise SetupFailed(
+            f"{printable(destination)} in the image is not a plain directory: {error.strerror}"
+        ) from error
+    kind = os.fstat(fd).st_mode & 0o170000
+    os.close(fd)
+    if kind != _DIRECTORY:
+        raise SetupFailed(f"{printable(destination)} in the image is not a plain directory")
+
+
+def open_target(root_fd: int, path: bytes, *, is_directory: bool) -> int:
+    """Open a mount target inside the root, making it and its parents if they are missing."""
+    try:
+        return open_in_root(root_fd, path, os.O_PATH)
+    except FileNotFoundError:
+        pass
+    parent, _, name = path.rstrip(b"/").rpartition(b"/")
+    parent_fd = make_directories(root_fd, parent)
+    try:
+        if is_directory:
+            os.mkdir(name, 0o755, dir_fd=parent_fd)
+        else:
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+            os.close(os.open(name, flags, 0o644, dir_fd=parent_fd))
+    except FileExistsError:
+        raise SetupFailed(
+            f"{printable(path)} in the image is a dangling link; nothing can be mounted there"
+        ) from None
+    finally:
+        os.close(parent_fd)
+    return open_in_root(root_fd, path, os.O_PATH)
+
+
+def make_directories(root_fd: int, path: bytes) -> int:
+    """Open a directory inside the root, making what is missing; links stay inside the root."""
+    fd = open_in_root(root_fd, b"/", os.O_PATH | os.O_DIRECTORY)
+    done = b""
+    for name in path.split(b"/"):
+        if name in (b"", b"."):
+            continue
+        done += b"/" + name
+        try:
+            following = open_in_root(root_fd, done, os.O_PATH | os.O_DIRECTORY)
+        except FileNotFoundError:
+            os.mkdir(name, 0o755, dir_fd=fd)
+            following = open_in_root(root_fd, done, os.O_PATH | os.O_DIRECTORY)
+        os.close(fd)
+        fd = following
+    return fd
+
+
+def copy_tree(source: int, target: int) -> None:
+    """Copy directories, files and links from one directory descriptor to another.
+
+    For `tmpcopyup`: what the image holds below a tmpfs stays visible. Device nodes and sockets
+    are left out. Links are copied, never followed.
+    """
+    status = os.fstat(source)
+    os.fchmod(
+        fd := os.open(b".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=target),
+        status.st_mode & 0o7777,
+    )
+    os.chown(b".", status.st_uid, status.st_gid, dir_fd=target, follow_symlinks=False)
+    for name in os.listdir(source):
+        entry = os.stat(name, dir_fd=source, follow_symlinks=False)
+        kind = entry.st_mode & 0o170000
+        if kind == 0o120000:
+            os.symlink(os.readlink(name, dir_fd=source), name, dir_fd=fd)
+            os.chown(name, entry.st_uid, entry.st_gid, dir_fd=fd, follow_symlinks=False)
+        elif kind == _DIRECTORY:
+            os.mkdir(name, 0o700, dir_fd=fd)
+            flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+            inner_source, inner_target = os.open(name, flags, dir_fd=source), os.open(name, flags, dir_fd=fd)
+            copy_tree(inner_source, inner_target)
+            os.close(inner_source)
+            os.close(inner_target)
+        elif kind == _REGULAR:
+            _copy_file(source, fd, name, entry)
+    os.close(fd)
+
+
+def _copy_file(source: int, target: int, name: str, entry: os.stat_result) -> None:
+    reader = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=source)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    writer = os.open(name, flags, 0o600, dir_fd=target)
+    offset = 0
+    while sent := os.sendfile(writer, reader, offset, 1 << 20):
+        offset += sent
+    os.fchown(writer, entry.st_uid, entry.st_gid)
+    os.fchmod(writer, entry.st_mode & 0o7777)
+    os.close(reader)
+    os.close(writer)

@@ -1,0 +1,240 @@
+"""The command's side of an attached container: terminal, streams, signals, exit status."""
+
+from __future__ import annotations
+
+import _signal
+import _socket
+import fcntl
+import os
+import select
+import termios
+import tty
+
+from daemonless import jsonio
+from daemonless.errors import DaemonlessError, NotFound, UsageError
+from daemonless.files import write_all
+from daemonless.isolation.sync import unpack_error
+from daemonless.record import Record
+from daemonless.supervisor import protocol
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+DEFAULT_DETACH_KEYS = "ctrl-p,ctrl-q"
+DETACHED = -1  # in place of an exit status
+_SIGWINCH = 28
+# all that can be caught but job control, faults, SIGCHLD, SIGPIPE and the terminal's own
+_PROXIED = (1, 2, 3, 10, 12, 14, 15)
+
+
+class Streams(Record):
+    """How a command takes part in a container."""
+
+    terminal: bool = False
+    stdin: bool = False
+    output: bool = True
+    detach_keys: bytes = b""
+    proxy_signals: bool = True
+
+
+def parse_detach_keys(text: str) -> bytes:
+    """Return the byte sequence of keys like `ctrl-p,ctrl-q` or `a,ctrl-]`; empty disables."""
+    keys = bytearray()
+    for key in text.split(",") if text else ():
+        if len(key) == 1 and key.isascii():
+            keys += key.encode()
+        elif key.startswith("ctrl-") and len(key) == 6 and key[5] in "abcdefghijklmnopqrstuvwxyz@[\\]^_":
+            keys.append(ord(key[5].upper()) & 0x1F)
+        else:
+            raise UsageError(
+                f"invalid detach key {key!r}", "keys are a letter, or ctrl- with one of a-z @ [ \\ ] ^ _"
+            )
+    return bytes(keys)
+
+
+def connect(run_directory: str) -> _socket.socket:
+    """Connect to the supervisor of the container; raises NotFound if none is there.
+
+    The socket is reached through a descriptor of its directory, because an address holds no
+    more than 108 bytes.
+    """
+    socket = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
+    try:
+        directory = os.open(run_directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            socket.connect(f"/proc/self/fd/{directory}/{protocol.SOCKET_NAME}")
+        finally:
+            os.close(directory)
+    except OSError:
+        socket.close()
+        raise NotFound("the container is not running") from None
+    return socket
+
+
+def wait_ready(socket: _socket.socket) -> int:
+    """Return the pid of the container's process once it runs; raises what the start reported."""
+    packet = socket.recv(protocol.CHUNK + 1)
+    if packet[:1] == protocol.READY:
+        pid: int = jsonio.loads(packet[1:])["pid"]
+        return pid
+    if packet[:1] == protocol.FAILED:
+        raise unpack_error(packet[1:])
+    raise DaemonlessError("the supervisor ended while it started the container", "see --log-level debug")
+
+
+def wait_exit(socket: _socket.socket) -> dict[str, Any] | None:
+    """Wait without taking part; return the exit record, or None if the supervisor was killed."""
+    socket.send(protocol.WATCH)
+    while packet := socket.recv(protocol.CHUNK + 1):
+        if packet[:1] == protocol.EXIT:
+            record: dict[str, Any] = jsonio.loads(packet[1:])
+            return record
+    return None
+
+
+def take_part(socket: _socket.socket, pidfd: int, streams: Streams) -> int:
+    """Connect this process's standard streams to the container until it ends.
+
+    Returns its exit status, or DETACHED. `pidfd` takes the signals this process gets.
+    """
+    terminal = streams.terminal and streams.stdin and os.isatty(0)
+    saved = termios.tcgetattr(0) if terminal else None
+    session = _Session(socket, pidfd, streams)
+    try:
+        if terminal:
+            tty.setraw(0)
+        if streams.terminal:
+            session.watch_window()
+        return session.run()
+    finally:
+        if saved:
+            termios.tcsetattr(0, termios.TCSADRAIN, saved)
+
+
+class _Session:
+    def __init__(self, socket: _socket.socket, pidfd: int, streams: Streams) -> None:
+        self.socket = socket
+        self.pidfd = pidfd
+        self.streams = streams
+        self.reading = streams.stdin
+        self.pending = b""  # a packet of input the supervisor has no room for yet
+        self.matched = 0  # detach keys seen so far
+        self.status: int | None = None
+        socket.setblocking(False)
+        if streams.proxy_signals:
+            for number in _PROXIED:
+                _signal.signal(number, self._proxy)
+
+    def _proxy(self, number: int, _frame: object) -> None:
+        try:
+            _signal.pidfd_send_signal(self.pidfd, number)
+        except ProcessLookupError:
+            pass
+
+    def watch_window(self) -> None:
+        """Give the container the size of this terminal, now and whenever it changes."""
+        for fd in (0, 1, 2):
+            if os.isatty(fd):
+                self._send_size(fd)
+                _signal.signal(_SIGWINCH, lambda _number, _frame, fd=fd: self._send_size(fd))
+                return
+
+    def _send_size(self, fd: int) -> None:
+        size = fcntl.ioctl(fd, termios.TIOCGWINSZ, bytes(8))
+        try:
+            self.socket.send(protocol.RESIZE + size[1::-1] + size[3:1:-1])
+        except OSError:
+            pass
+
+    def run(self) -> int:
+        poll = select.poll()
+        while self.status is None:
+            poll.register(self.socket.fileno(), select.POLLIN | (select.POLLOUT if self.pending else 0))
+            if self.reading and not self.pending:
+                poll.register(0, select.POLLIN)
+            elif self.streams.stdin:
+                try:
+                    poll.unregister(0)
+                except KeyError:
+                    pass
+            events = dict(poll.poll())
+            if self.pending and events.get(self.socket.fileno(), 0) & select.POLLOUT:
+                self._send_input(self.pending)
+            if events.get(self.socket.fileno(), 0) & ~select.POLLOUT:
+                self._receive()
+            if 0 in events and self._read_input():
+                return DETACHED
+        return self.status
+
+    def _receive(self) -> None:
+        try:
+            packet = self.socket.recv(protocol.CHUNK + 1)
+        except BlockingIOError:
+            return
+        kind, payload = packet[:1], packet[1:]
+        if kind in (protocol.STDOUT, protocol.STDERR):
+            self._write(1 if kind == protocol.STDOUT else 2, payload)
+        elif kind == protocol.EXIT:
+            self.status = jsonio.loads(payload)["exitCode"]
+        elif not kind:
+            raise DaemonlessError("the container's supervisor was killed", "the container ended with it")
+
+    def _write(self, fd: int, data: bytes) -> None:
+        if not self.streams.output:
+            return
+        try:
+            write_all(fd, data)
+        except BlockingIOError:  # somebody made our output non-blocking
+            os.set_blocking(fd, True)
+            self._write(fd, data)
+        except OSError:  # EPIPE, or a terminal that is gone: nobody reads this stream any more
+            try:
+                self.socket.send(protocol.BROKEN + bytes([fd]))
+            except OSError:
+                pass
+
+    def _read_input(self) -> bool:
+        """Pass on what was typed or piped; True if it holds the detach keys."""
+        try:
+            data = os.read(0, protocol.CHUNK)
+        except BlockingIOError:
+            return False
+        except OSError:
+            data = b""
+        if not data:
+            self.reading = False
+            self._send_input(b"")
+            return False
+        keys = self.streams.detach_keys if self.streams.terminal else b""
+        if keys:
+            kept = bytearray()
+            for byte in data:
+                if byte == keys[self.matched]:
+                    self.matched += 1
+                    if self.matched == len(keys):
+                        self.matched = 0
+                        return True
+                    continue
+                kept += keys[: self.matched]
+                self.matched = 0
+                if byte == keys[0]:
+                    self.matched = 1
+                else:
+                    kept.append(byte)
+            data = bytes(kept)
+            if not data:
+                return False
+        self._send_input(protocol.INPUT + data)
+        return False
+
+    def _send_input(self, packet: bytes) -> None:
+        """Send a packet of input (empty: its end), or keep it until the supervisor has room."""
+        self.pending = packet or protocol.CLOSE
+        try:
+            self.socket.send(self.pending)
+        except BlockingIOError:
+            return
+        except OSError:
+            self.reading = False
+        self.pending = b""

@@ -1,0 +1,419 @@
+"""The supervisor: one process per running container, forked from the command that starts it.
+
+It owns what outlives the command: the container's streams, the log, the network helper, the
+state file and the exit record. It sleeps in poll(2) unless something happens, and needs nothing
+but its own bundle directory to do its work.
+"""
+
+from __future__ import annotations
+
+import _signal
+import _socket
+import fcntl
+import os
+import select
+import termios
+import time
+
+from daemonless import jsonio, syscalls
+from daemonless.errors import Conflict, DaemonlessError, SetupFailed
+from daemonless.files import Lock, read_file, write_atomic
+from daemonless.isolation.launch import Launched, Start, launch
+from daemonless.isolation.slirp4netns import Slirp4netns
+from daemonless.isolation.sync import pack_error
+from daemonless.record import Record
+from daemonless.supervisor import protocol
+from daemonless.supervisor.logs import STDERR, STDOUT, LogWriter, timestamp
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+_SIGHUP, _SIGINT, _SIGQUIT, _SIGKILL, _SIGTERM = 1, 2, 3, 9, 15
+_READABLE = select.POLLIN | select.POLLHUP | select.POLLERR
+
+
+class Job(Record):
+    """What to supervise; plain data from the bundle, and what the model wants done at the end."""
+
+    run_directory: str  # holds state.json, the lock and the attach socket
+    log_path: str
+    start: Start
+    finish: Callable[
+        [dict[str, Any]], None
+    ]  # takes the exit record; makes it durable or removes the container
+    network: Slirp4netns | None = None
+    log_driver: str = "k8s-file"
+    interactive: bool = False
+    close_stdin_with_client: bool = False  # stdin ends with the first client, as in a pipeline
+    timeout: int = 0  # seconds until the container is killed; 0: never
+
+
+class _Client:
+    """One attached command: its socket, what it has not taken yet, and whether it wants output."""
+
+    def __init__(self, socket: _socket.socket) -> None:
+        socket.setblocking(False)
+        self.socket = socket
+        self.pending: list[bytes] = []
+        self.watches_only = False
+
+    def send(self, packet: bytes) -> bool:
+        """Send, or keep for later what does not fit; False once the client is gone."""
+        if not self.pending:
+            try:
+                self.socket.send(packet)
+                return True
+            except BlockingIOError:
+                pass
+            except OSError:
+                return False
+        self.pending.append(packet)
+        return True
+
+    def flush(self) -> bool:
+        """Send what was kept; False once the client is gone."""
+        while self.pending:
+            try:
+                self.socket.send(self.pending[0])
+            except BlockingIOError:
+                return True
+            except OSError:
+                return False
+            del self.pending[0]
+        return True
+
+
+def supervise(job: Job, client_socket: _socket.socket) -> None:
+    """Run the container from its start to its exit record.
+
+    The outcome of the start goes to the client as READY or FAILED.
+    """
+    for number in (_SIGHUP, _SIGINT, _SIGQUIT):
+        _signal.signal(number, _signal.SIG_IGN)
+    os.chdir(job.run_directory)
+    client = _Client(client_socket)
+    lock = Lock("lock")
+    if not lock.try_acquire():
+        client.send(protocol.FAILED + pack_error(Conflict("the container is already running"), "start"))
+        return
+    try:
+        monitor = _Monitor(job, client)
+    except (DaemonlessError, OSError) as error:
+        if job.network:
+            job.network.stop()
+        status = error.exit_status if isinstance(error, DaemonlessError) else 125
+        job.finish(exit_record("", status, error=str(error)))
+        client.send(protocol.FAILED + pack_error(error, "start the container"))
+        return
+    monitor.run()
+
+
+def exit_record(started: str, code: int, *, signal: int = 0, error: str = "") -> dict[str, Any]:
+    """Return the content of exit.json."""
+    return {
+        "schema": 1,
+        "exitCode": code,
+        "signal": signal,
+        "oomKilled": False,
+        "started": started,
+        "finished": timestamp(),
+        "error": error,
+    }
+
+
+def process_start_time(pid: int) -> int:
+    """Return when the process started, in clock ticks since boot (field 22 of proc_pid_stat(5))."""
+    stat = read_file(f"/proc/{pid}/stat", 4096, what="stat").rpartition(b")")[2]
+    return int(stat.split()[19])
+
+
+def boot_id() -> str:
+    """Return the kernel's random id of this boot (random(4))."""
+    with open("/proc/sys/kernel/random/boot_id", "rb", buffering=0) as file:
+        return file.read(36).decode()
+
+
+class _Monitor:
+    def __init__(self, job: Job, client: _Client) -> None:
+        self.job = job
+        self.clients = {client.socket.fileno(): client}
+        self.first_client = client.socket.fileno()
+        self.log = LogWriter(job.log_driver, job.log_path)
+        self.poll = select.poll()
+        self.listener = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
+        try:
+            os.unlink(protocol.SOCKET_NAME)
+        except FileNotFoundError:
+            pass
+        self.listener.bind(protocol.SOCKET_NAME)
+        self.listener.listen(16)
+        self.started = ""
+        self.outputs: dict[int, int] = {}  # descriptor to read: stream number
+        self.stdin = -1
+        self.input: list[bytes] = []  # what the container has not taken yet
+        self.input_ended = False
+        self.process = self._start()
+        if self.process.console >= 0:
+            self.stdin = self.process.console
+            self.outputs = {self.process.console: STDOUT}
+        for fd in (*self.outputs, self.stdin):
+            if fd >= 0:
+                os.set_blocking(fd, False)
+        _signal.signal(_SIGTERM, self._pass_on)
+        self._tell(client, protocol.READY + jsonio.dumps({"pid": self.process.pid}).encode())
+
+    def _start(self) -> Launched:
+        job = self.job
+        theirs: list[int] = []
+        if not job.start.spec["process"].get("terminal"):
+            theirs = self._make_streams()
+            streams = (theirs[0], theirs[1], theirs[2])
+            start = job.start.replace(streams=streams)
+        else:
+            start = job.start
+        try:
+            return launch(start, job.network, self._record_state)
+        finally:
+            for fd in theirs:
+                os.close(fd)
+
+    def _make_streams(self) -> list[int]:
+        if self.job.interactive:
+            stdin, self.stdin = os.pipe()
+        else:
+            stdin = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
+        out_read, out_write = os.pipe()
+        err_read, err_write = os.pipe()
+        self.outputs = {out_read: STDOUT, err_read: STDERR}
+        return [stdin, out_write, err_write]
+
+    def _record_state(self, pid: int) -> None:
+        self.started = timestamp()
+        ports = self.job.network.ports if self.job.network else ()
+        state = {
+            "schema": 1,
+            "status": "running",
+            "pid": pid,
+            "startTime": process_start_time(pid),
+            "bootId": boot_id(),
+            "started": self.started,
+            "supervisor": os.getpid(),
+            "ports": [port.as_dict() for port in ports],
+        }
+        write_atomic(f"{self.job.run_directory}/state.json", jsonio.dumps(state).encode(), durable=False)
+
+    def _pass_on(self, number: int, _frame: object) -> None:
+        """Hand a signal for the supervisor to the container, whose end then ends us."""
+        try:
+            _signal.pidfd_send_signal(self.process.pidfd, number)
+        except ProcessLookupError:
+            pass
+
+    # --- the loop ---------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Serve until the container's process ends, then leave its exit record."""
+        deadline = time.monotonic() + self.job.timeout if self.job.timeout else 0.0
+        while True:
+            self._register()
+            wait = max(0, int((deadline - time.monotonic()) * 1000)) if deadline else None
+            events = dict(self.poll.poll(wait))
+            if deadline and time.monotonic() >= deadline:
+                self._pass_on(_SIGKILL, None)
+                deadline = 0.0
+            self._serve(events)
+            if self.process.pidfd in events:
+                break
+        self._drain()
+        self._finish()
+
+    def _register(self) -> None:
+        """Say what is awaited: output only while every client keeps up, input only when wanted."""
+        self.poll = select.poll()
+        self.poll.register(self.process.pidfd, select.POLLIN)
+        self.poll.register(self.listener.fileno(), select.POLLIN)
+        behind = any(client.pending for client in self.clients.values())
+        interest = dict.fromkeys(self.outputs, 0 if behind else select.POLLIN)
+        if self.input:
+            interest[self.stdin] = interest.get(self.stdin, 0) | select.POLLOUT
+        for fd, client in self.clients.items():
+            interest[fd] = (0 if self.input else select.POLLIN) | (select.POLLOUT if client.pending else 0)
+        for fd, mask in interest.items():
+            if mask:
+                self.poll.register(fd, mask)
+
+    def _serve(self, events: dict[int, int]) -> None:
+        for fd in [fd for fd in self.outputs if events.get(fd, 0) & _READABLE]:
+            self._read_output(fd)
+        if self.input and events.get(self.stdin, 0) & (select.POLLOUT | select.POLLERR | select.POLLHUP):
+            self._feed()
+        for fd, client in list(self.clients.items()):
+            mask = events.get(fd, 0)
+            gone = bool(mask & select.POLLOUT) and not client.flush()
+            if gone or (mask & _READABLE and not self._receive(client)):
+                self._drop(client)
+        if self.listener.fileno() in events:
+            # _socket's own accept: socket.socket would add no more than a wrapper
+            socket = _socket.socket(fileno=self.listener._accept()[0])  # type: ignore[attr-defined]
+            self.clients[socket.fileno()] = _Client(socket)
+
+    def _read_output(self, fd: int) -> bool:
+        """Take one chunk of output; False when there is none now or ever again."""
+        try:
+            data = os.read(fd, protocol.CHUNK)
+        except BlockingIOError:
+            return False
+        except OSError:  # EIO: the terminal's last writer is gone
+            data = b""
+        stream = self.outputs[fd]
+        if not data:
+            self._close_output(fd)
+            return False
+        self.log.write(stream, data)
+        packet = (protocol.STDOUT if stream == STDOUT else protocol.STDERR) + data
+        for client in list(self.clients.values()):
+            if not client.watches_only:
+                self._tell(client, packet)
+        return True
+
+    def _close_output(self, fd: int) -> None:
+        del self.outputs[fd]
+        if fd == self.stdin:
+            self.stdin = -1
+            self.input.clear()
+        os.close(fd)
+
+    def _receive(self, client: _Client) -> bool:
+        try:
+            packet = client.socket.recv(protocol.CHUNK + 1)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        kind, payload = packet[:1], packet[1:]
+        if kind == protocol.INPUT and self.stdin >= 0:
+            self.input.append(payload)
+            self._feed()
+        elif kind == protocol.CLOSE:
+            self._end_input()
+        elif kind == protocol.RESIZE and self.process.console in self.outputs:
+            rows, columns = payload[:2], payload[2:4]
+            size = rows[::-1] + columns[::-1] + bytes(4)  # struct winsize is in host order
+            fcntl.ioctl(self.process.console, termios.TIOCSWINSZ, size)
+        elif kind == protocol.BROKEN:
+            for fd in [fd for fd, stream in self.outputs.items() if bytes([stream]) == payload]:
+                if fd != self.stdin:
+                    self._close_output(fd)
+        elif kind == protocol.WATCH:
+            client.watches_only = True
+        return bool(packet)
+
+    def _feed(self) -> None:
+        while self.input and self.stdin >= 0:
+            try:
+                written = os.write(self.stdin, self.input[0])
+            except BlockingIOError:
+                return
+            except OSError:  # the container closed its end
+                self.input.clear()
+                self.input_ended = True
+                break
+            self.input[0] = self.input[0][written:]
+            if not self.input[0]:
+                del self.input[0]
+        if self.input_ended and not self.input:
+            self._close_stdin()
+
+    def _end_input(self) -> None:
+        if self.process.console >= 0:
+            return  # a terminal has no end of file but the one typed into it
+        self.input_ended = True
+        if not self.input:
+            self._close_stdin()
+
+    def _close_stdin(self) -> None:
+        if self.stdin >= 0:
+            os.close(self.stdin)
+            self.stdin = -1
+
+    def _tell(self, client: _Client, packet: bytes) -> None:
+        if not client.send(packet):
+            self._drop(client)
+
+    def _drop(self, client: _Client) -> None:
+        number = client.socket.fileno()
+        if self.clients.pop(number, None) is None:
+            return
+        client.socket.close()
+        if number == self.first_client:
+            self.first_client = -1
+            if self.job.close_stdin_with_client:
+                self._end_input()
+
+    # --- the end ----------------------------------------------------------------------------
+
+    def _drain(self) -> None:
+        """Take what the container wrote before it died; all its writers are gone by now."""
+        for fd in list(self.outputs):
+            while fd in self.outputs and self._read_output(fd):
+                pass
+
+    def _finish(self) -> None:
+        _, status = os.waitpid(self.process.pid, 0)
+        code = os.waitstatus_to_exitcode(status)
+        record = exit_record(self.started, code if code >= 0 else 128 - code, signal=max(0, -code))
+        if self.job.network:
+            self.job.network.stop()
+        self.log.close()
+        self.listener.close()
+        for name in (protocol.SOCKET_NAME,):
+            try:
+                os.unlink(name)
+            except FileNotFoundError:
+                pass
+        self.job.finish(record)
+        packet = protocol.EXIT + jsonio.dumps(record).encode()
+        for client in list(self.clients.values()):
+            client.socket.setblocking(True)
+            client.socket.settimeout(5)
+            client.pending.append(packet)
+            try:
+                for waiting in client.pending:
+                    client.socket.send(waiting)
+            except OSError:  # the client is gone or does not read; the record is on disk
+                pass
+            client.socket.close()
+
+
+def spawn(job: Job, keep: tuple[int, ...] = ()) -> tuple[int, _socket.socket]:
+    """Fork the supervisor of `job`; return its pid and the first client's end of the connection.
+
+    A fork, not a fresh interpreter: the hot path has little loaded, and starting Python again
+    would cost more than all of the container's kernel work. The caller must have one thread.
+    """
+    ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
+    pid = os.fork()
+    if pid:
+        theirs.close()
+        return pid, ours
+    status = 125
+    try:
+        ours.close()
+        os.setsid()
+        null = os.open("/dev/null", os.O_RDWR)
+        for number in (0, 1, 2):
+            os.dup2(null, number, inheritable=True)
+        first = 3
+        for fd in sorted({theirs.fileno(), *keep}):
+            if fd > first:
+                syscalls.close_range(first, fd - 1)
+            first = fd + 1
+        syscalls.close_range(first)
+        supervise(job, theirs)
+        status = 0
+    except SetupFailed:
+        pass
+    finally:
+        os._exit(status)
