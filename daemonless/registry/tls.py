@@ -1,0 +1,66 @@
+"""Which certificates a registry may show, and which one we show it.
+
+System trust, then what containers-certs.d(5) describes: a directory HOST[:PORT] with *.crt (CAs)
+and *.cert + *.key (a client's pair), looked for in ~/.config/containers/certs.d,
+/etc/containers/certs.d and /etc/docker/certs.d.
+"""
+
+from __future__ import annotations
+
+import os
+import ssl
+from collections.abc import Mapping
+from pathlib import Path
+
+from daemonless.errors import UsageError
+
+# The system's bundle: requests brings its own, which does not know an administrator's CAs.
+_BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem")
+
+
+class Trust:
+    """A TLS context, and the `verify` value requests wants to go with it."""
+
+    def __init__(self, context: ssl.SSLContext, verify: bool | str) -> None:
+        self.context = context
+        self.verify = verify
+
+
+def load_trust(
+    host: str, *, tls_verify: bool = True, env: Mapping[str, str] = os.environ, system: str = "/etc"
+) -> Trust:
+    """Return what to trust for the registry `host` (with its port, if one was given).
+
+    `env` gives SSL_CERT_FILE, REQUESTS_CA_BUNDLE, HOME and XDG_CONFIG_HOME; `system` is where
+    the system-wide certs.d directories lie. Raises UsageError for an unreadable certificate.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    for directory in _directories(host, env, system):
+        _load_directory(context, directory)
+    if not tls_verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        return Trust(context, False)
+    given = env.get("REQUESTS_CA_BUNDLE") or env.get("SSL_CERT_FILE")
+    bundle = given or next((path for path in _BUNDLES if os.path.exists(path)), None)
+    if given and not os.path.exists(given):
+        raise UsageError(f"cannot read the CA file {given}", "look at SSL_CERT_FILE and REQUESTS_CA_BUNDLE")
+    return Trust(context, bundle or True)
+
+
+def _directories(host: str, env: Mapping[str, str], system: str) -> list[Path]:
+    home = Path(env.get("XDG_CONFIG_HOME") or f"{env.get('HOME', '/nonexistent')}/.config")
+    bases = (home / "containers", Path(system) / "containers", Path(system) / "docker")
+    return [base / "certs.d" / host for base in bases if (base / "certs.d" / host).is_dir()]
+
+
+def _load_directory(context: ssl.SSLContext, directory: Path) -> None:
+    for path in sorted(directory.iterdir()):
+        try:
+            if path.suffix == ".crt":
+                context.load_verify_locations(cafile=path)
+            elif path.suffix == ".cert":
+                context.load_cert_chain(path, path.with_suffix(".key"))
+        except (OSError, ssl.SSLError) as error:
+            raise UsageError(f"cannot use the certificate {path}: {error}") from None
