@@ -5,19 +5,16 @@ from __future__ import annotations
 import os
 
 # Words of our own choosing: short, friendly, easy to tell apart when read out.
-ADJECTIVES = tuple(
-    """
+ADJECTIVES = """
     able airy amber ample apt brave breezy bright brisk calm candid cheery clear clever cosy crisp
     curious dapper daring deft eager early earnest fair fearless fleet fond frank free fresh gentle
     glad golden grand hardy hearty humble jolly keen kind lasting lively loyal lucid lucky mellow
     merry mild modest neat nimble noble patient placid plucky polite proud quick quiet rapid ready
     robust sage serene sharp silent silver simple sleek smooth snug sound spry stable steady stout
     sturdy subtle sunny swift tender tidy trusty upbeat valiant vivid warm wise witty zesty
-    """.split()
-)
+"""
 # Surnames of people who moved computing, mathematics, and the sciences forward.
-SURNAMES = tuple(
-    """
+SURNAMES = """
     abel ampere archimedes babbage bacon banach bell bernoulli bohr boole borg brahe cantor cauchy
     cerf church codd curie dalton darwin dijkstra dirac engelbart erdos euclid euler faraday fermat
     fermi feynman fibonacci floyd fourier galileo galois gauss goedel hamilton hamming herschel hertz
@@ -26,8 +23,7 @@ SURNAMES = tuple(
     meitner mendel minsky mirzakhani moore naur nernst neumann newton nightingale noether ohm pascal
     pasteur perlman planck poincare ptolemy ramanujan riemann ritchie rutherford sagan shannon
     somerville tarjan tesla thompson turing vaughan volta wallis watt wiles wirth
-    """.split()
-)
+"""
 
 
 def new_id() -> str:
@@ -43,6 +39,9 @@ def new_id() -> str:
 
 def new_name() -> str:
     """Return a random `adjective_surname`; the caller tries again if it is taken."""
-    draw = int.from_bytes(os.urandom(8), "little")
-    surname, adjective = divmod(draw, len(ADJECTIVES))
-    return f"{ADJECTIVES[adjective]}_{SURNAMES[surname % len(SURNAMES)]}"
+    return f"{_draw(ADJECTIVES)}_{_draw(SURNAMES)}"
+
+
+def _draw(words: str) -> str:
+    choices = words.split()
+    return choices[int.from_bytes(os.urandom(4), "little") % len(choices)]

@@ -161,5 +161,6 @@ if TYPE_CHECKING:
         process: Process
         root: Root
         hostname: NotRequired[str]
+        annotations: NotRequired[dict[str, str]]
         mounts: list[Mount]
         linux: Linux

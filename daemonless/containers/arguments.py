@@ -1,0 +1,277 @@
+"""From the parsed options of `run` and `create` to a RunRequest.
+
+`from_args` is the only reader of those options. It resolves what depends on the caller -
+variables copied from the environment, relative paths, the content of `--env-file` - and checks
+that the files it is told to mount exist. Options are attributes of `args` under their long names
+with underscores; each may be missing or None, which is its default:
+
+    strings      image name user workdir entrypoint hostname network mac_address userns pid ipc uts
+                 cgroupns shm_size stop_signal umask platform pull detach_keys log_driver
+    lists        command env env_file unsetenv label label_file annotation volume mount tmpfs device
+                 publish dns dns_search dns_option add_host cap_add cap_drop security_opt group_add
+                 ulimit sysctl
+    flags        detach interactive tty rm init read_only privileged unsetenv_all no_hosts
+    flags, on    read_only_tmpfs http_proxy
+    numbers      stop_timeout timeout oom_score_adj
+
+What concerns the command rather than the container (cidfile, pidfile, replace, quiet, sig_proxy,
+registry access) stays with the command.
+"""
+
+from __future__ import annotations
+
+import os
+
+from daemonless.containers import grammar, grammar_mounts, grammar_network, grammar_security
+from daemonless.containers.request import (
+    DEFAULT_SHM_SIZE,
+    DEFAULT_STOP_TIMEOUT,
+    Device,
+    Mount,
+    Network,
+    Port,
+    RunRequest,
+)
+from daemonless.errors import UsageError, printable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+LOG_DRIVERS = ("k8s-file", "json-file", "none")
+_MAX_TEXT_FILE = 1 << 20  # bytes of an --env-file; an environment of more would not be executed
+
+
+def from_args(
+    args: Any,
+    *,
+    warn: Callable[[str], None],
+    caller: Mapping[str, str] | None = None,
+    cwd: str | None = None,
+) -> RunRequest:
+    """Return the request that parsed options make; see the module's docstring for their names.
+
+    `caller` is the environment that `-e NAME` copies from and `cwd` what relative paths start
+    from; both default to this process's. Raises UsageError or Unsupported.
+    """
+    given = _Options(args)
+    caller = os.environ if caller is None else caller
+    cwd = os.getcwd() if cwd is None else cwd
+    network = _network(given.list("network"))
+    entrypoint = given.get("entrypoint")
+    privileged = given.flag("privileged")
+    ulimits = given.list("ulimit")
+    request = RunRequest(
+        image=given.text("image"),
+        name=given.text("name", grammar.container_name),
+        label=_labels(given),
+        annotation=tuple(grammar.key_value(value, "--annotation") for value in given.list("annotation")),
+        platform=grammar.platform(given.text("platform") or caller.get("DOCKER_DEFAULT_PLATFORM", "")),
+        pull=grammar.choice(given.text("pull") or "missing", ("always", "missing", "never"), "--pull"),
+        command=tuple(given.list("command")),
+        entrypoint=None if entrypoint is None else grammar.command(entrypoint),
+        env=_environment(given, caller),
+        unset_env=tuple(given.list("unsetenv")),
+        unset_all_env=given.flag("unsetenv_all"),
+        http_proxy=given.flag("http_proxy", default=True),
+        workdir=given.text("workdir", _workdir),
+        user=given.text("user", grammar.user),
+        group_add=tuple(grammar.group(value) for value in given.list("group_add")),
+        umask=grammar.mask(given.text("umask") or "0022"),
+        detach=given.flag("detach"),
+        interactive=given.flag("interactive"),
+        tty=given.flag("tty"),
+        detach_keys=_detach_keys(given.get("detach_keys")),
+        init=given.flag("init"),
+        rm=given.flag("rm"),
+        stop_signal=_stop_signal(given.text("stop_signal")),
+        stop_timeout=given.number("stop_timeout", 0, 1 << 31, DEFAULT_STOP_TIMEOUT),
+        timeout=given.number("timeout", 0, 1 << 31, 0),
+        log_driver=grammar.choice(given.text("log_driver") or "k8s-file", LOG_DRIVERS, "--log-driver"),
+        oom_score_adj=given.number("oom_score_adj", -1000, 1000, None),
+        ulimits=tuple(grammar.ulimit(value) for value in ulimits if value != "host"),
+        host_ulimits="host" in ulimits,
+        mounts=_mounts(given, cwd),
+        devices=_devices(given),
+        read_only=given.flag("read_only"),
+        read_only_tmpfs=given.flag("read_only_tmpfs", default=True),
+        shm_size=grammar.size(given.text("shm_size") or str(DEFAULT_SHM_SIZE), "--shm-size"),
+        hostname=given.text("hostname", grammar.hostname),
+        network=network,
+        publish=_ports(given, network, warn),
+        mac_address=given.text("mac_address", grammar_network.mac_address),
+        dns=tuple(grammar_network.dns_server(value) for value in given.list("dns")),
+        dns_search=tuple(grammar_network.dns_search(value) for value in given.list("dns_search")),
+        dns_option=tuple(grammar_network.dns_option(value) for value in given.list("dns_option")),
+        add_host=tuple(grammar_network.add_host(value) for value in given.list("add_host")),
+        no_hosts=given.flag("no_hosts"),
+        userns=grammar_security.userns(given.text("userns")),
+        pid=grammar_security.namespace(given.text("pid"), "--pid"),
+        ipc=grammar_security.namespace(given.text("ipc"), "--ipc"),
+        uts=grammar_security.namespace(given.text("uts"), "--uts"),
+        cgroupns=grammar_security.namespace(given.text("cgroupns"), "--cgroupns"),
+        privileged=privileged,
+        cap_add=grammar_security.capabilities(given.list("cap_add"), "--cap-add"),
+        cap_drop=grammar_security.capabilities(given.list("cap_drop"), "--cap-drop"),
+        security=grammar_security.security(given.list("security_opt"), cwd, privileged=privileged),
+        sysctls=_sysctls(given),
+    )
+    _refuse_conflicts(request)
+    return request
+
+
+class _Options:
+    """Access to an attribute bag in which any option may be missing or None."""
+
+    def __init__(self, args: Any) -> None:
+        self._args = args
+
+    def get(self, name: str) -> str | None:
+        value: str | None = getattr(self._args, name, None)
+        return value
+
+    def text(self, name: str, check: Callable[[str], str] | None = None) -> str:
+        value = self.get(name)
+        if value is None:
+            return ""
+        return check(value) if check else value
+
+    def list(self, name: str) -> list[str]:
+        value = getattr(self._args, name, None) or ()
+        return [value] if isinstance(value, str) else [*value]
+
+    def flag(self, name: str, *, default: bool = False) -> bool:
+        value = getattr(self._args, name, None)
+        return default if value is None else bool(value)
+
+    def number(self, name: str, low: int, high: int, default: int | None) -> Any:
+        value: int | None = getattr(self._args, name, None)
+        if value is None:
+            return default
+        if not low <= value <= high:
+            option = "--" + name.replace("_", "-")
+            raise grammar.refusal(option, str(value), f"it is not between {low} and {high}")
+        return value
+
+
+def _network(values: list[str]) -> Network:
+    if len(values) > 1:
+        raise UsageError("--network is given more than once", "a container has one network for now")
+    return grammar_network.network(values[0] if values else "")
+
+
+def _ports(given: _Options, network: Network, warn: Callable[[str], None]) -> tuple[Port, ...]:
+    ports = grammar_network.all_ports(given.list("publish"))
+    if ports and network.mode != "slirp4netns":
+        warn(f"published ports are ignored: with --network={network.mode} there is nothing to forward")
+        return ()
+    return ports
+
+
+def _labels(given: _Options) -> tuple[tuple[str, str], ...]:
+    labels: dict[str, str] = {}
+    for path in given.list("label_file"):
+        labels.update(grammar.labels_of_file(_read_text(path, "--label-file"), path))
+    labels.update(grammar.key_value(value, "--label") for value in given.list("label"))
+    return tuple(labels.items())
+
+
+def _environment(given: _Options, caller: Mapping[str, str]) -> tuple[str, ...]:
+    entries: list[str] = []
+    for path in given.list("env_file"):
+        entries += grammar.variables_of_file(_read_text(path, "--env-file"), path, caller)
+    for value in given.list("env"):
+        entries += grammar.variable(value, caller)
+    return tuple(entries)
+
+
+def _read_text(path: str, option: str) -> str:
+    """Read a small file the user named; it may be a pipe, as `<(command)` gives."""
+    parts, left = [], _MAX_TEXT_FILE + 1
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            while left and (part := os.read(fd, left)):
+                parts.append(part)
+                left -= len(part)
+        finally:
+            os.close(fd)
+    except OSError as error:
+        raise UsageError(f"cannot read {option} {printable(path)}: {error.strerror}") from error
+    if not left:
+        raise UsageError(f"cannot read {option} {printable(path)}: it is larger than {_MAX_TEXT_FILE} bytes")
+    return b"".join(parts).decode("utf-8", "surrogateescape")
+
+
+def _workdir(value: str) -> str:
+    if not value.startswith("/") or "\0" in value:
+        raise grammar.refusal("--workdir", value, "it is not an absolute path")
+    return value
+
+
+def _detach_keys(value: str | None) -> tuple[int, ...]:
+    return grammar.detach_keys("ctrl-p,ctrl-q" if value is None else value)
+
+
+def _stop_signal(value: str) -> int:
+    return grammar.signal(value, "--stop-signal") if value else 0
+
+
+def _sysctls(given: _Options) -> tuple[tuple[str, str], ...]:
+    sysctls = {}
+    for value in given.list("sysctl"):
+        name, text, namespace = grammar.sysctl(value)
+        shared = "host" in given.list("network") if namespace == "network" else given.get("ipc") == "host"
+        if shared:
+            raise grammar.refusal("--sysctl", value, f"the container has no {namespace} namespace of its own")
+        sysctls[name] = text
+    return tuple(sysctls.items())
+
+
+def _mounts(given: _Options, cwd: str) -> tuple[Mount, ...]:
+    mounts = [
+        *(grammar_mounts.volume(value, cwd) for value in given.list("volume")),
+        *(grammar_mounts.mount(value, cwd) for value in given.list("mount")),
+        *(grammar_mounts.tmpfs(value) for value in given.list("tmpfs")),
+    ]
+    taken = set()
+    for mount in mounts:
+        if mount.destination in taken:
+            raise UsageError(f"two mounts have the destination {printable(mount.destination)}")
+        taken.add(mount.destination)
+        if mount.type == "bind":
+            _check_exists(mount.source, "mount", f"mkdir -p {printable(mount.source)}")
+    return tuple(mounts)
+
+
+def _devices(given: _Options) -> tuple[Device, ...]:
+    devices = tuple(grammar_mounts.device(value) for value in given.list("device"))
+    for device in devices:
+        kind = _check_exists(device.source, "add device", "").st_mode & 0o170000
+        if kind not in (0o020000, 0o060000, 0o040000):
+            raise UsageError(f"cannot add device {printable(device.source)}: it is not a device")
+    return devices
+
+
+def _check_exists(path: str, verb: str, hint: str) -> os.stat_result:
+    try:
+        return os.stat(path)
+    except FileNotFoundError:
+        raise UsageError(f"cannot {verb} {printable(path)}: it does not exist", hint) from None
+    except OSError as error:
+        raise UsageError(f"cannot {verb} {printable(path)}: {error.strerror}") from error
+
+
+def _refuse_conflicts(request: RunRequest) -> None:
+    mode = request.network.mode
+    if mode == "none" and (request.dns or request.dns_search or request.dns_option):
+        raise UsageError("--dns has no meaning with --network=none")
+    if request.mac_address and mode != "slirp4netns":
+        raise UsageError(f"--mac-address has no meaning with --network={mode}")
+    if "none" in request.dns and len(request.dns) > 1:
+        raise UsageError("--dns=none cannot be combined with other resolvers")
+    if request.hostname and request.uts == "host":
+        raise UsageError("--hostname cannot be combined with --uts=host")
+    if request.init and request.pid == "host":
+        raise UsageError("--init cannot be combined with --pid=host: its process must have pid 1")

@@ -1,0 +1,149 @@
+"""What `--security-opt`, `--cap-add`, `--userns` and the namespace options take.
+
+A security option that could not be applied is refused, never ignored: somebody relies on it.
+"""
+
+from __future__ import annotations
+
+import os
+
+from daemonless.containers.grammar import MAX_ID, boolean, capability, number, one_line, refusal
+from daemonless.containers.request import Security, Userns
+from daemonless.errors import Unsupported, UsageError, printable
+from daemonless.oci.runtime import CAPABILITIES
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+# Podman's eleven: Docker's fourteen without MKNOD, NET_RAW and AUDIT_WRITE.
+DEFAULT_CAPABILITIES = (
+    "CAP_CHOWN",
+    "CAP_DAC_OVERRIDE",
+    "CAP_FOWNER",
+    "CAP_FSETID",
+    "CAP_KILL",
+    "CAP_NET_BIND_SERVICE",
+    "CAP_SETFCAP",
+    "CAP_SETGID",
+    "CAP_SETPCAP",
+    "CAP_SETUID",
+    "CAP_SYS_CHROOT",
+)
+
+
+def security(
+    values: Iterable[str], cwd: str, *, privileged: bool, option: str = "--security-opt"
+) -> Security:
+    """Parse every `--security-opt`; `cwd` is what the path of a profile starts from.
+
+    `--privileged` lifts seccomp unless a profile is named. Raises UsageError, or Unsupported for
+    labels and profiles of security modules, which an unprivileged user cannot set.
+    """
+    result = Security(seccomp="unconfined" if privileged else "")
+    for value in values:
+        one_line(value, option)
+        key, text = _split(value)
+        if key == "no-new-privileges":
+            result = result.replace(no_new_privileges=boolean(text or "true", option))
+        elif key == "seccomp" and text:
+            profile = text if text == "unconfined" else os.path.normpath(os.path.join(cwd, text))
+            result = result.replace(seccomp=profile)
+        elif key == "mask" and text:
+            result = result.replace(mask=(*result.mask, *_paths(text, option, value)))
+        elif key == "unmask" and text:
+            paths = ("ALL",) if text.upper() == "ALL" else _paths(text, option, value)
+            result = result.replace(unmask=(*result.unmask, *paths))
+        elif key == "systempaths" and text == "unconfined":
+            result = result.replace(unmask=(*result.unmask, "ALL"))
+        elif (key, text) not in (("label", "disable"), ("apparmor", "unconfined")):
+            if key in ("label", "apparmor", "proc-opts"):
+                raise Unsupported(
+                    f"cannot apply security option {printable(value)}: a rootless container cannot change it"
+                )
+            raise refusal(
+                option,
+                value,
+                "there is no such security option",
+                "no-new-privileges, seccomp=FILE|unconfined, mask=PATH[:PATH], unmask=ALL|PATH[:PATH], "
+                "systempaths=unconfined, label=disable, apparmor=unconfined",
+            )
+    return result
+
+
+def _split(value: str) -> tuple[str, str]:
+    """Split at the first `=`, or at the first `:`, which docker took in earlier times."""
+    key, equals, text = value.partition("=")
+    if not equals:
+        key, _, text = value.partition(":")
+    return key, text
+
+
+def _paths(text: str, option: str, value: str) -> tuple[str, ...]:
+    paths = text.split(":")
+    if not all(path.startswith("/") and ".." not in path.split("/") for path in paths):
+        raise refusal(option, value, "a path is not absolute")
+    return tuple(os.path.normpath(path) for path in paths)
+
+
+def capabilities(values: Iterable[str], option: str) -> tuple[str, ...]:
+    """Parse every value of `--cap-add` or `--cap-drop`: names, comma-separated, or ALL."""
+    names = [capability(name, option) for value in values for name in value.split(",")]
+    return tuple(dict.fromkeys(names))
+
+
+def merge_capabilities(
+    base: Iterable[str], add: tuple[str, ...], drop: tuple[str, ...], last: int
+) -> tuple[str, ...]:
+    """Return the capabilities after adding and dropping; `last` is the kernel's highest number.
+
+    ALL is dropped before anything is added and added before anything is dropped. Raises
+    UsageError for a name in both lists, Unsupported for one the kernel does not know.
+    """
+    known = CAPABILITIES[: last + 1]
+    for name in add:
+        if name in drop:
+            raise UsageError(f"capability {name} is both added and dropped")
+        if name != "ALL" and name not in known:
+            raise Unsupported(f"cannot add {name}: the kernel does not know it")
+    if "ALL" in drop:
+        kept = set(add)
+    else:
+        kept = {*known} if "ALL" in add else {*base, *add}
+        kept.difference_update(drop)
+    return tuple(sorted(kept.intersection(known)))
+
+
+def userns(value: str, option: str = "--userns") -> Userns:
+    """Parse `host` or `keep-id[:uid=N,gid=N]`. Raises UsageError or Unsupported."""
+    mode, _, options = value.partition(":")
+    if value in ("", "host"):
+        return Userns()
+    if mode in ("auto", "nomap", "container", "ns", "private"):
+        raise Unsupported(
+            f"cannot use user namespace {printable(value)}: mode {mode} is not supported yet",
+            "use host, where the caller is root inside, or keep-id",
+        )
+    if mode != "keep-id":
+        raise refusal(option, value, "it is neither host nor keep-id[:uid=N,gid=N]")
+    ids = {"uid": os.getuid(), "gid": os.getgid()}
+    for word in options.split(",") if options else ():
+        key, _, text = word.partition("=")
+        if key not in ids:
+            raise refusal(option, value, f"keep-id has no option {printable(key)}")
+        ids[key] = number(text, 0, MAX_ID, key, option, value)
+    return Userns(mode=mode, uid=ids["uid"], gid=ids["gid"])
+
+
+def namespace(value: str, option: str) -> str:
+    """Parse `--pid`, `--ipc`, `--uts`, `--cgroupns`: `host` or `private`."""
+    if value in ("", "private") or (value == "shareable" and option == "--ipc"):
+        return "private"
+    if value == "host":
+        return "host"
+    if value.partition(":")[0] in ("container", "ns", "none"):
+        raise Unsupported(
+            f"cannot use {option}={printable(value)}: joining another namespace is not supported yet",
+            "use host or private",
+        )
+    raise refusal(option, value, "it is neither host nor private")

@@ -1,0 +1,214 @@
+"""RunRequest: what `run` or `create` asked for, as one frozen value.
+
+`arguments.from_args` makes it from the command line; container.json keeps it (`as_dict`) and
+`from_dict` reads it back. Nothing in it depends on the caller's environment or directory any
+more. An empty field leaves the decision to the image.
+"""
+
+from __future__ import annotations
+
+from daemonless.containers.grammar import signal
+from daemonless.errors import InvalidData, UsageError, printable
+from daemonless.record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, Self
+
+DEFAULT_SHM_SIZE = 64 << 20
+DEFAULT_STOP_TIMEOUT = 10
+
+
+class Mount(Record):
+    """One mount the user asked for, in the words of the runtime spec."""
+
+    destination: str
+    type: str  # bind or tmpfs
+    source: str
+    options: tuple[str, ...]
+
+
+class Device(Record):
+    """A device of the host, or a directory of them, to be bound into the container."""
+
+    source: str
+    destination: str
+    writable: bool
+
+
+class Network(Record):
+    """How the container is connected; the other fields matter to slirp4netns(1) only."""
+
+    mode: str = "slirp4netns"  # none, host or slirp4netns
+    mtu: int = 65520
+    cidr: str = ""
+    allow_host_loopback: bool = False
+    enable_ipv6: bool = True
+
+
+class Port(Record):
+    """One published port; `host_ip` is empty for all addresses, `host_port` 0 asks for a free one."""
+
+    host_ip: str
+    host_port: int
+    container_port: int
+    protocol: str  # tcp or udp
+
+
+class Security(Record):
+    """What `--security-opt` chose."""
+
+    no_new_privileges: bool = False
+    seccomp: str = ""  # empty: the default profile; unconfined; or the path of a profile
+    mask: tuple[str, ...] = ()
+    unmask: tuple[str, ...] = ()  # paths, a last component of * matches any; or ALL
+
+
+class Userns(Record):
+    """How ids are mapped: `host` makes the caller root inside, `keep-id` keeps the caller's id."""
+
+    mode: str = "host"
+    uid: int = 0  # of the caller inside, for keep-id
+    gid: int = 0
+
+
+class RunRequest(Record):
+    """What was asked for, complete but for what the image decides (an empty field)."""
+
+    image: str
+    name: str = ""
+    label: tuple[tuple[str, str], ...] = ()
+    annotation: tuple[tuple[str, str], ...] = ()
+    platform: tuple[str, str, str] = ("", "", "")
+    pull: str = "missing"
+
+    command: tuple[str, ...] = ()
+    entrypoint: tuple[str, ...] | None = None  # None: the image's; empty: cleared
+    env: tuple[str, ...] = ()  # complete NAME=VALUE entries
+    unset_env: tuple[str, ...] = ()
+    unset_all_env: bool = False
+    http_proxy: bool = True
+    workdir: str = ""
+    user: str = ""
+    group_add: tuple[str, ...] = ()
+    umask: int = 0o022
+    detach: bool = False
+    interactive: bool = False
+    tty: bool = False
+    detach_keys: tuple[int, ...] = (16, 17)  # ctrl-p, ctrl-q
+    init: bool = False  # isolation has a reaper of its own: `args` stays what the image says
+    rm: bool = False
+    stop_signal: int = 0
+    stop_timeout: int = DEFAULT_STOP_TIMEOUT  # seconds
+    timeout: int = 0  # seconds until the container is killed; 0: never
+    log_driver: str = "k8s-file"
+    oom_score_adj: int | None = None
+    ulimits: tuple[tuple[str, int, int], ...] = ()
+    host_ulimits: bool = False
+
+    mounts: tuple[Mount, ...] = ()
+    devices: tuple[Device, ...] = ()
+    read_only: bool = False
+    read_only_tmpfs: bool = True
+    shm_size: int = DEFAULT_SHM_SIZE  # bytes; 0 is unlimited
+
+    hostname: str = ""
+    network: Network = Network()
+    publish: tuple[Port, ...] = ()
+    mac_address: str = ""
+    dns: tuple[str, ...] = ()
+    dns_search: tuple[str, ...] = ()
+    dns_option: tuple[str, ...] = ()
+    add_host: tuple[tuple[str, str], ...] = ()
+    no_hosts: bool = False
+
+    userns: Userns = Userns()
+    pid: str = "private"
+    ipc: str = "private"
+    uts: str = "private"
+    cgroupns: str = "private"
+    privileged: bool = False
+    cap_add: tuple[str, ...] = ()
+    cap_drop: tuple[str, ...] = ()
+    security: Security = Security()
+    sysctls: tuple[tuple[str, str], ...] = ()
+
+    def _values(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.__fields__}
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the fields ready for JSON: inner records are dicts too."""
+        return {name: _plain(value) for name, value in self._values().items()}
+
+    def replace(self, **changes: Any) -> Self:
+        """Return a copy with some fields changed."""
+        return type(self)(**{**self._values(), **changes})
+
+    def with_image(self, config: dict[str, Any], warn: Callable[[str], None]) -> Self:
+        """Return the request completed with what the image's config says of labels and stop signal.
+
+        They are data from outside: labels never control anything (CVE-2026-53488), and a value
+        that breaks its grammar is left out with a warning.
+        """
+        section = config.get("config") or {}
+        labels = {}
+        for key, value in (section.get("Labels") or {}).items():
+            if key and isinstance(value, str):
+                labels[key] = value
+            else:
+                warn(f"ignoring the image's label {printable(key)!r}: it is not KEY=VALUE")
+        number = self.stop_signal
+        if not number and section.get("StopSignal"):
+            try:
+                number = signal(str(section["StopSignal"]), "StopSignal")
+            except UsageError as error:
+                warn(f"ignoring the image's stop signal: {error.message}")
+        return self.replace(label=tuple({**labels, **dict(self.label)}.items()), stop_signal=number)
+
+    def __hash__(self) -> int:
+        return hash(tuple(self._values().values()))
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Self:
+        """Read what `as_dict` gave and JSON carried. Raises InvalidData for anything else."""
+        unknown = [name for name in data if name not in cls.__fields__]
+        if unknown:
+            raise InvalidData(f"container request has an unknown field {printable(unknown[0])}")
+        try:
+            return cls(**{name: _frozen(name, value) for name, value in data.items()})
+        except (TypeError, AttributeError, ValueError) as error:
+            raise InvalidData(f"container request is damaged: {error}") from None
+
+
+_RECORDS: dict[str, type[Record]] = {
+    "mounts": Mount,
+    "devices": Device,
+    "publish": Port,
+    "network": Network,
+    "userns": Userns,
+    "security": Security,
+}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Record):
+        return {name: _plain(inner) for name, inner in value.as_dict().items()}
+    return [_plain(item) for item in value] if isinstance(value, tuple) else value
+
+
+def _frozen(name: str, value: Any) -> Any:
+    record = _RECORDS.get(name)
+    if record is None:
+        return _tuples(value)
+    if isinstance(value, list):
+        return tuple(record(**_inner(item)) for item in value)
+    return record(**_inner(value))
+
+
+def _inner(value: dict[str, Any]) -> dict[str, Any]:
+    return {name: _tuples(inner) for name, inner in value.items()}
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
