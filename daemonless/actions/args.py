@@ -1,0 +1,43 @@
+"""What an action is given: the parsed parameters and the global options."""
+
+from __future__ import annotations
+
+from daemonless.config import Paths, load_paths
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+
+class Args:
+    """The parameters of one command as attributes, under the names of its Typer declaration.
+
+    Repeatable options and trailing arguments are tuples. `root`, `runroot` and `log_level` are
+    the global options. Nothing here is checked beyond what the declaration says; an action
+    checks what it uses.
+    """
+
+    root: str | None
+    runroot: str | None
+    log_level: str
+
+    def __init__(self, values: Mapping[str, Any], options: Mapping[str, Any]) -> None:
+        self.__dict__.update(options)
+        self.__dict__.update(values)
+        self._paths: Paths | None = None
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any: ...
+
+    @property
+    def paths(self) -> Paths:
+        """The directories of this user, made when first asked for; raises SetupFailed."""
+        if self._paths is None:
+            self._paths = load_paths(self.root, self.runroot)
+        return self._paths
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the parameters and the global options by name."""
+        return {name: value for name, value in self.__dict__.items() if name[0] != "_"}

@@ -1,0 +1,38 @@
+"""`exec`: run another command in a running container."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from daemonless.commands.invoke import perform
+from daemonless.commands.options import process, security, selection
+
+
+def exec(
+    ctx: typer.Context,
+    container: selection.Container,
+    command: Annotated[
+        list[str], typer.Argument(metavar="COMMAND...", help="The command and its arguments.")
+    ],
+    *,
+    detach: Annotated[
+        bool, typer.Option("--detach", "-d", help="Run in the background.", rich_help_panel=process.PANEL)
+    ] = False,
+    interactive: process.Interactive = False,
+    tty: process.Tty = False,
+    detach_keys: process.DetachKeys = "ctrl-p,ctrl-q",
+    workdir: process.Workdir = None,
+    user: process.User = None,
+    privileged: security.Privileged = False,
+    preserve_fds: process.PreserveFds = 0,
+    env: process.Env = None,
+    env_file: process.EnvFile = None,
+) -> None:
+    """Run a command in a running container.
+
+    The exit status is that of the command; 125 if daemonless itself failed, 126 if the command
+    could not be executed, 127 if it was not found.
+    """
+    perform(ctx)

@@ -1,0 +1,1 @@
+"""Options that several commands share, by the panel of `--help` they stand in."""

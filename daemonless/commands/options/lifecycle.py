@@ -1,0 +1,135 @@
+"""What a container is called, how it ends, what is logged, and where its image comes from."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import typer
+
+PANEL = "Identity and end"
+IMAGE = "Image"
+
+Name = Annotated[
+    str | None,
+    typer.Option(
+        "--name",
+        metavar="NAME",
+        help="Name the container; a random name if not given.",
+        rich_help_panel=PANEL,
+    ),
+]
+Replace = Annotated[
+    bool,
+    typer.Option("--replace", help="Remove an existing container of that name first.", rich_help_panel=PANEL),
+]
+Rm = Annotated[
+    bool,
+    typer.Option("--rm", help="Remove the container when it ends.", rich_help_panel=PANEL),
+]
+StopSignal = Annotated[
+    str | None,
+    typer.Option(
+        "--stop-signal",
+        metavar="SIGNAL",
+        help="Ask the container to stop with this signal; the image's, or SIGTERM, if not given.",
+        rich_help_panel=PANEL,
+    ),
+]
+StopTimeout = Annotated[
+    int,
+    typer.Option(
+        "--stop-timeout",
+        metavar="SECONDS",
+        help="Wait this long after the stop signal before killing the container.",
+        rich_help_panel=PANEL,
+    ),
+]
+Cidfile = Annotated[
+    str | None,
+    typer.Option(
+        "--cidfile",
+        metavar="FILE",
+        help="Write the container's ID to this file, which must not exist.",
+        rich_help_panel=PANEL,
+    ),
+]
+Pidfile = Annotated[
+    str | None,
+    typer.Option(
+        "--pidfile",
+        metavar="FILE",
+        help="Write the process ID, as the host sees it, to this file.",
+        rich_help_panel=PANEL,
+    ),
+]
+Label = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--label", "-l", metavar="KEY=VALUE", help="Set a label; repeatable.", rich_help_panel=PANEL
+    ),
+]
+LabelFile = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--label-file",
+        metavar="FILE",
+        help="Read labels from a file of KEY=VALUE lines; repeatable.",
+        rich_help_panel=PANEL,
+    ),
+]
+Annotation = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--annotation",
+        metavar="KEY=VALUE",
+        help="Set an annotation of the runtime specification; repeatable.",
+        rich_help_panel=PANEL,
+    ),
+]
+LogDriver = Annotated[
+    Literal["json-file", "k8s-file", "none"],
+    typer.Option("--log-driver", help="Choose how output is logged.", rich_help_panel=PANEL),
+]
+Pull = Annotated[
+    Literal["always", "missing", "never"],
+    typer.Option("--pull", help="Choose when the image is pulled from its registry.", rich_help_panel=IMAGE),
+]
+Quiet = Annotated[
+    bool,
+    typer.Option("--quiet", "-q", help="Do not show the progress of a pull.", rich_help_panel=IMAGE),
+]
+Platform = Annotated[
+    str | None,
+    typer.Option(
+        "--platform",
+        metavar="OS/ARCH/VARIANT",
+        help="Choose the image for this platform; the machine's own if not given.",
+        rich_help_panel=IMAGE,
+    ),
+]
+TlsVerify = Annotated[
+    bool | None,
+    typer.Option(
+        "--tls-verify/--no-tls-verify",
+        help="Require HTTPS and a valid certificate; required if not given, except on loopback.",
+        rich_help_panel=IMAGE,
+    ),
+]
+Creds = Annotated[
+    str | None,
+    typer.Option(
+        "--creds",
+        metavar="USER:PASSWORD",
+        help="Log in to the registry with these credentials.",
+        rich_help_panel=IMAGE,
+    ),
+]
+Authfile = Annotated[
+    str | None,
+    typer.Option(
+        "--authfile",
+        metavar="FILE",
+        help="Read credentials from this file instead of containers/auth.json.",
+        rich_help_panel=IMAGE,
+    ),
+]

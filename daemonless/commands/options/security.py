@@ -1,0 +1,92 @@
+"""Privileges, namespaces and limits."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import typer
+
+PANEL = "Privileges and namespaces"
+LIMITS = "Limits"
+
+Privileged = Annotated[
+    bool,
+    typer.Option(
+        "--privileged",
+        help="Drop no capability and filter no system call; never more than you may do yourself.",
+        rich_help_panel=PANEL,
+    ),
+]
+CapAdd = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--cap-add", metavar="NAME", help="Add a capability, or all; repeatable.", rich_help_panel=PANEL
+    ),
+]
+CapDrop = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--cap-drop", metavar="NAME", help="Drop a capability, or all; repeatable.", rich_help_panel=PANEL
+    ),
+]
+SecurityOpt = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--security-opt",
+        metavar="OPTION",
+        help="Set no-new-privileges, seccomp=FILE or unconfined, mask=PATHS or unmask=PATHS; repeatable.",
+        rich_help_panel=PANEL,
+    ),
+]
+Userns = Annotated[
+    str | None,
+    typer.Option(
+        "--userns",
+        metavar="MODE",
+        help="Map user ids: host makes you root inside, keep-id keeps your own id, nomap maps you to nobody.",
+        rich_help_panel=PANEL,
+    ),
+]
+Pid = Annotated[
+    Literal["private", "host"],
+    typer.Option("--pid", help="Choose the process namespace.", rich_help_panel=PANEL),
+]
+Ipc = Annotated[
+    Literal["private", "host"],
+    typer.Option("--ipc", help="Choose the namespace of shared memory and queues.", rich_help_panel=PANEL),
+]
+Uts = Annotated[
+    Literal["private", "host"],
+    typer.Option("--uts", help="Choose the namespace of the host name.", rich_help_panel=PANEL),
+]
+Cgroupns = Annotated[
+    Literal["private", "host"],
+    typer.Option("--cgroupns", help="Choose the namespace of control groups.", rich_help_panel=PANEL),
+]
+Sysctl = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--sysctl",
+        metavar="NAME=VALUE",
+        help="Set a kernel parameter of the container's own namespaces; repeatable.",
+        rich_help_panel=PANEL,
+    ),
+]
+Ulimit = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--ulimit",
+        metavar="NAME=SOFT:HARD",
+        help="Set a resource limit, at most the caller's own hard limit; repeatable.",
+        rich_help_panel=LIMITS,
+    ),
+]
+OomScoreAdj = Annotated[
+    int | None,
+    typer.Option(
+        "--oom-score-adj",
+        metavar="NUMBER",
+        help="Make the kernel kill the container sooner, up to 1000, when memory runs out.",
+        rich_help_panel=LIMITS,
+    ),
+]

@@ -1,0 +1,51 @@
+"""Which containers a command is about, and how its result is shown."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from daemonless.commands import complete
+
+SELECTION = "Selection"
+OUTPUT = "Output"
+
+Container = Annotated[
+    str,
+    typer.Argument(
+        metavar="CONTAINER",
+        help="The container's name, ID or the beginning of its ID.",
+        autocompletion=complete.containers,
+    ),
+]
+Containers = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="CONTAINER...",
+        help="Containers by name, ID or the beginning of an ID.",
+        autocompletion=complete.containers,
+    ),
+]
+All = Annotated[
+    bool,
+    typer.Option("--all", "-a", help="Choose all containers.", rich_help_panel=SELECTION),
+]
+Ignore = Annotated[
+    bool,
+    typer.Option("--ignore", "-i", help="Pass over containers that do not exist.", rich_help_panel=SELECTION),
+]
+Format = Annotated[
+    str | None,
+    typer.Option(
+        "--format",
+        "-f",
+        metavar="TEMPLATE",
+        help="Print json, or what a Go template makes of the result.",
+        rich_help_panel=OUTPUT,
+    ),
+]
+NoTrunc = Annotated[
+    bool,
+    typer.Option("--no-trunc", help="Print IDs and commands in full.", rich_help_panel=OUTPUT),
+]

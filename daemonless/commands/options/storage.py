@@ -1,0 +1,70 @@
+"""What the container sees as its files."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+PANEL = "Files"
+
+Volume = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--volume",
+        "-v",
+        metavar="SOURCE:TARGET:OPTIONS",
+        help="Mount a file or directory of the host; options are ro, rw, z, Z and others; repeatable.",
+        rich_help_panel=PANEL,
+    ),
+]
+Mount = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--mount",
+        metavar="type=TYPE,KEY=VALUE,...",
+        help="Mount a bind or tmpfs, in the long form; repeatable.",
+        rich_help_panel=PANEL,
+    ),
+]
+Tmpfs = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--tmpfs",
+        metavar="TARGET:OPTIONS",
+        help="Mount an empty file system kept in memory; repeatable.",
+        rich_help_panel=PANEL,
+    ),
+]
+ReadOnly = Annotated[
+    bool,
+    typer.Option(
+        "--read-only", help="Make the container's root file system read-only.", rich_help_panel=PANEL
+    ),
+]
+ReadOnlyTmpfs = Annotated[
+    bool,
+    typer.Option(
+        "--read-only-tmpfs/--no-read-only-tmpfs",
+        help="With --read-only, keep /tmp, /run and /var/tmp writable in memory.",
+        rich_help_panel=PANEL,
+    ),
+]
+ShmSize = Annotated[
+    str,
+    typer.Option(
+        "--shm-size",
+        metavar="SIZE",
+        help="Limit /dev/shm to this size, with a unit b, k, m or g.",
+        rich_help_panel=PANEL,
+    ),
+]
+Device = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--device",
+        metavar="HOST:TARGET:rwm",
+        help="Give the container a device of the host; repeatable.",
+        rich_help_panel=PANEL,
+    ),
+]

@@ -1,0 +1,34 @@
+"""`stop`: end containers gracefully."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from daemonless.commands.invoke import perform
+from daemonless.commands.options import selection, timing
+
+
+def stop(
+    ctx: typer.Context,
+    containers: selection.Containers = None,
+    *,
+    timeout: timing.StopTime = None,
+    signal: Annotated[
+        str | None,
+        typer.Option(
+            "--signal",
+            "-s",
+            metavar="SIGNAL",
+            help="Send this signal first; the container's stop signal if not given.",
+        ),
+    ] = None,
+    all: selection.All = False,
+    ignore: selection.Ignore = False,
+) -> None:
+    """Stop running containers: ask with a signal, then kill.
+
+    Each container is named on the standard output as it stops.
+    """
+    perform(ctx)
