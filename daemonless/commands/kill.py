@@ -21,6 +21,7 @@ def kill(
         ),
     ] = "KILL",
     all: selection.All = False,
+    latest: selection.Latest = False,
 ) -> None:
     """Send a signal to the main process of running containers."""
     perform(ctx)

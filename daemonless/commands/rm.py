@@ -24,6 +24,7 @@ def rm(
     ] = False,
     timeout: timing.StopTime = None,
     all: selection.All = False,
+    latest: selection.Latest = False,
     ignore: selection.Ignore = False,
 ) -> None:
     """Remove containers, their files and their logs.

@@ -21,12 +21,6 @@ def start(
     interactive: process.Interactive = False,
     detach_keys: process.DetachKeys = "ctrl-p,ctrl-q",
     sig_proxy: process.SigProxy = True,
-    all: Annotated[
-        bool,
-        typer.Option(
-            "--all", help="Choose all containers that do not run.", rich_help_panel=selection.SELECTION
-        ),
-    ] = False,
 ) -> None:
     """Start containers that were created or have stopped."""
     perform(ctx)

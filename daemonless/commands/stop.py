@@ -25,6 +25,7 @@ def stop(
         ),
     ] = None,
     all: selection.All = False,
+    latest: selection.Latest = False,
     ignore: selection.Ignore = False,
 ) -> None:
     """Stop running containers: ask with a signal, then kill.

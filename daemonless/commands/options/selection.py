@@ -31,6 +31,10 @@ All = Annotated[
     bool,
     typer.Option("--all", "-a", help="Choose all containers.", rich_help_panel=SELECTION),
 ]
+Latest = Annotated[
+    bool,
+    typer.Option("--latest", "-l", help="Choose the newest container.", rich_help_panel=SELECTION),
+]
 Ignore = Annotated[
     bool,
     typer.Option("--ignore", "-i", help="Pass over containers that do not exist.", rich_help_panel=SELECTION),
