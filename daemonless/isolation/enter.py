@@ -45,6 +45,7 @@ class Entry(Record):
     streams: tuple[int, int, int]  # stdin, stdout, stderr without a terminal
     seccomp: bytes = b""
     extra_groups: tuple[str, ...] = ()
+    preserve_fds: int = 0  # how many descriptors from 3 on the process inherits
 
 
 class Entered(Record):
@@ -116,7 +117,8 @@ def _join(entry: Entry, channel: Channel) -> NoReturn:
 def _close_others(entry: Entry, channel: Channel) -> None:
     """Keep the streams, the pidfd and the channel; nothing else may be seen from inside."""
     first = 0
-    for fd in sorted({*entry.streams, entry.pidfd, channel.fileno()}):
+    kept = {*entry.streams, *range(3, 3 + entry.preserve_fds), entry.pidfd, channel.fileno()}
+    for fd in sorted(kept):
         if fd < 0:
             continue
         if fd > first:
@@ -149,4 +151,4 @@ def _run(entry: Entry, channel: Channel) -> NoReturn:
         for number, fd in enumerate(entry.streams):
             os.dup2(fd, number, inheritable=True)
     os.close(root_fd)
-    execute(args, environment, directory, dropped)
+    execute(args, environment, directory, dropped, entry.preserve_fds)

@@ -102,18 +102,22 @@ def _init(start: Start, channel: Channel, step: list[str]) -> NoReturn:
     _place_streams(start, slave)
     if start.reaper:
         reap_for(channel.fileno(), dropped)  # returns in the child that becomes the command
-    execute(args, environment, directory, dropped)
+    execute(args, environment, directory, dropped, start.preserve_fds)
 
 
 def execute(
-    args: list[bytes], environment: dict[bytes, bytes], directory: bytes, dropped: privileges.Privileges
+    args: list[bytes],
+    environment: dict[bytes, bytes],
+    directory: bytes,
+    dropped: privileges.Privileges,
+    preserve_fds: int,
 ) -> NoReturn:
     """Take on the final identity and execute `args[0]`, looked up in PATH.
 
     Raises CommandNotFound, CommandNotExecutable or OSError; straight-line, for both run and exec.
     """
     enter_directory(directory)
-    sc.close_range(3, flags=sc.CLOSE_RANGE_CLOEXEC)
+    sc.close_range(3 + preserve_fds, flags=sc.CLOSE_RANGE_CLOEXEC)
     privileges.drop(dropped)
     denied = 0
     for candidate in _candidates(args[0], environment.get(b"PATH", b"")):
@@ -191,13 +195,12 @@ def _name_host(spec: dict[str, Any]) -> None:
 
 def bring_up_loopback() -> None:
     """Set IFF_UP on `lo` (netdevice(7)); two ioctls instead of a netlink library."""
-    with _socket.socket(_socket.AF_INET, _socket.SOCK_DGRAM) as control:
-        request = b"lo".ljust(16, b"\0") + bytes(24)
-        request = fcntl.ioctl(control.fileno(), _SIOCGIFFLAGS, request)
-        flags = int.from_bytes(request[16:18], "little") | _IFF_UP
-        fcntl.ioctl(
-            control.fileno(), _SIOCSIFFLAGS, request[:16] + flags.to_bytes(2, "little") + request[18:]
-        )
+    control = _socket.socket(_socket.AF_INET, _socket.SOCK_DGRAM)
+    request = b"lo".ljust(16, b"\0") + bytes(24)  # struct ifreq: the name, then a union
+    request = fcntl.ioctl(control.fileno(), _SIOCGIFFLAGS, request)
+    flags = int.from_bytes(request[16:18], "little") | _IFF_UP
+    fcntl.ioctl(control.fileno(), _SIOCSIFFLAGS, request[:16] + flags.to_bytes(2, "little") + request[18:])
+    control.close()
 
 
 def final_environment(entries: list[str], home: str) -> dict[bytes, bytes]:

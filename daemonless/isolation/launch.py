@@ -52,21 +52,22 @@ class Start(Record):
     make_cwd: bool = False  # the image's WORKDIR may be missing and is made; one asked for must exist
     reaper: bool = False  # --init
     upper: str = ""  # writable directory of the overlay
-    cgroup_fd: int = -1  # directory of the container's cgroup, if there is one
+    preserve_fds: int = 0  # how many descriptors from 3 on the process inherits
 
     @property
     def own_network(self) -> bool:
         """Whether the container gets a network namespace of its own."""
         return any(n["type"] == "network" for n in self.spec["linux"]["namespaces"])
 
-    def clone_flags(self) -> int:
-        """Return the CLONE_* flags of the namespaces the spec asks for; raises SetupFailed."""
-        flags = 0
-        for namespace in self.spec["linux"]["namespaces"]:
-            if namespace.get("path"):
-                raise SetupFailed(f"joining an existing {namespace['type']} namespace is not supported")
-            flags |= _NAMESPACES[namespace["type"]]
-        return flags
+
+def namespace_flags(spec: dict[str, Any]) -> int:
+    """Return the CLONE_NEW* flags of the namespaces the spec asks for; raises SetupFailed."""
+    flags = 0
+    for namespace in spec["linux"]["namespaces"]:
+        if namespace.get("path"):
+            raise SetupFailed(f"joining an existing {namespace['type']} namespace is not supported")
+        flags |= _NAMESPACES[namespace["type"]]
+    return flags
 
 
 class Launched(Record):
@@ -84,10 +85,9 @@ def launch(start: Start, network: Network | None, ready: Callable[[int], None]) 
     DaemonlessError that init reported; then no process is left behind.
     """
     ours, theirs = channel_pair()
-    flags = start.clone_flags()
-    cgroup = max(start.cgroup_fd, 0)
+    flags = namespace_flags(start.spec)
     try:
-        pid = sc.clone3(flags | (sc.CLONE_INTO_CGROUP if start.cgroup_fd >= 0 else 0), cgroup_fd=cgroup)
+        pid = sc.clone3(flags)
     except OSError as error:
         raise clone_failed(error) from error
     if pid == 0:

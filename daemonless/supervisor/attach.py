@@ -11,7 +11,7 @@ import termios
 import tty
 
 from daemonless import jsonio
-from daemonless.errors import DaemonlessError, NotFound, UsageError
+from daemonless.errors import DaemonlessError, NotFound
 from daemonless.files import write_all
 from daemonless.isolation.sync import unpack_error
 from daemonless.record import Record
@@ -21,7 +21,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-DEFAULT_DETACH_KEYS = "ctrl-p,ctrl-q"
 DETACHED = -1  # in place of an exit status
 _SIGWINCH = 28
 # all that can be caught but job control, faults, SIGCHLD, SIGPIPE and the terminal's own
@@ -36,21 +35,6 @@ class Streams(Record):
     output: bool = True
     detach_keys: bytes = b""
     proxy_signals: bool = True
-
-
-def parse_detach_keys(text: str) -> bytes:
-    """Return the byte sequence of keys like `ctrl-p,ctrl-q` or `a,ctrl-]`; empty disables."""
-    keys = bytearray()
-    for key in text.split(",") if text else ():
-        if len(key) == 1 and key.isascii():
-            keys += key.encode()
-        elif key.startswith("ctrl-") and len(key) == 6 and key[5] in "abcdefghijklmnopqrstuvwxyz@[\\]^_":
-            keys.append(ord(key[5].upper()) & 0x1F)
-        else:
-            raise UsageError(
-                f"invalid detach key {key!r}", "keys are a letter, or ctrl- with one of a-z @ [ \\ ] ^ _"
-            )
-    return bytes(keys)
 
 
 def connect(run_directory: str) -> _socket.socket:

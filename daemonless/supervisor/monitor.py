@@ -34,6 +34,10 @@ _SIGHUP, _SIGINT, _SIGQUIT, _SIGKILL, _SIGTERM = 1, 2, 3, 9, 15
 _READABLE = select.POLLIN | select.POLLHUP | select.POLLERR
 
 
+def _nothing() -> None:
+    pass
+
+
 class Job(Record):
     """What to supervise; plain data from the bundle, and what the model wants done at the end."""
 
@@ -43,6 +47,7 @@ class Job(Record):
     finish: Callable[
         [dict[str, Any]], None
     ]  # takes the exit record; makes it durable or removes the container
+    afterwards: Callable[[], None] = _nothing  # what may happen once everybody knows of the end
     network: Slirp4netns | None = None
     log_driver: str = "k8s-file"
     interactive: bool = False
@@ -106,6 +111,7 @@ def supervise(job: Job, client_socket: _socket.socket) -> None:
         status = error.exit_status if isinstance(error, DaemonlessError) else 125
         job.finish(exit_record("", status, error=str(error)))
         client.send(protocol.FAILED + pack_error(error, "start the container"))
+        job.afterwards()
         return
     monitor.run()
 
@@ -364,15 +370,15 @@ class _Monitor:
         _, status = os.waitpid(self.process.pid, 0)
         code = os.waitstatus_to_exitcode(status)
         record = exit_record(self.started, code if code >= 0 else 128 - code, signal=max(0, -code))
-        if self.job.network:
-            self.job.network.stop()
+        network = self.job.network
+        if network and network.ports:
+            network.stop()  # who hears of the end may publish the same ports again
         self.log.close()
         self.listener.close()
-        for name in (protocol.SOCKET_NAME,):
-            try:
-                os.unlink(name)
-            except FileNotFoundError:
-                pass
+        try:
+            os.unlink(protocol.SOCKET_NAME)
+        except FileNotFoundError:
+            pass
         self.job.finish(record)
         packet = protocol.EXIT + jsonio.dumps(record).encode()
         for client in list(self.clients.values()):
@@ -385,6 +391,9 @@ class _Monitor:
             except OSError:  # the client is gone or does not read; the record is on disk
                 pass
             client.socket.close()
+        if network:
+            network.stop()  # takes 20 ms: the kernel waits for a grace period to remove the tap device
+        self.job.afterwards()
 
 
 def spawn(job: Job, keep: tuple[int, ...] = ()) -> tuple[int, _socket.socket]:

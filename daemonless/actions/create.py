@@ -1,0 +1,124 @@
+"""create: make a container without starting it; also the first half of run."""
+
+from __future__ import annotations
+
+import os
+
+from daemonless.actions.cold import in_child
+from daemonless.containers import lifecycle
+from daemonless.containers.arguments import from_args
+from daemonless.containers.request import RunRequest
+from daemonless.containers.store import ContainerStore
+from daemonless.errors import DaemonlessError, NotFound, UsageError
+from daemonless.images.store import ImageStore
+from daemonless.isolation.userns import IdMap, keep_id_map, load_id_map
+from daemonless.layers.store import LayerStore
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from daemonless.actions.args import Args
+    from daemonless.containers.store import Container
+    from daemonless.images.store import Image
+
+
+def main(args: Args) -> int:
+    """Create a container and print its id."""
+    container, _ = create(args)
+    print(container.id)
+    return 0
+
+
+def create(args: Args) -> tuple[Container, RunRequest]:
+    """Create the container the command line describes, pulling its image if that is missing."""
+    paths = args.paths
+    request = from_args(args, warn=warn)
+    if args.cidfile and os.path.lexists(args.cidfile):
+        raise UsageError(f"container id file {args.cidfile} exists", "remove it, or give another --cidfile")
+    image = _image(args, request)
+    id_map = id_map_for(request)
+    if id_map.reason:
+        warn(id_map.reason)
+    _have_layers(args, image, id_map)
+    if args.replace and request.name:
+        _remove_named(args, request.name)
+    container = lifecycle.create(paths, request, image, id_map)
+    if args.cidfile:
+        try:
+            write_new_file(args.cidfile, container.id)
+        except DaemonlessError:
+            lifecycle.remove(paths, container)
+            raise
+    return container, request
+
+
+def warn(text: str) -> None:
+    """Print a warning, one line."""
+    os.write(2, f"Warning: {text}\n".encode("utf-8", "backslashreplace"))
+
+
+def write_new_file(path: str, text: str) -> None:
+    """Write a file the command line asks for, which must not exist yet."""
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror}") from error
+    os.write(fd, text.encode())
+    os.close(fd)
+
+
+def id_map_for(request: RunRequest) -> IdMap:
+    """Return the id map of `--userns`."""
+    default = load_id_map(os.getuid(), os.getgid())
+    if request.userns.mode == "keep-id":
+        return keep_id_map(default, request.userns.uid, request.userns.gid)
+    return default
+
+
+def _image(args: Args, request: RunRequest) -> Image:
+    """Return the image, pulled first as `--pull` says."""
+    store = ImageStore(args.paths.data)
+    if request.pull != "always":
+        try:
+            return store.resolve(request.image)
+        except NotFound:
+            if request.pull == "never":
+                raise
+    in_child(lambda: _pull(args, request))
+    return ImageStore(args.paths.data).resolve(request.image)
+
+
+def _pull(args: Args, request: RunRequest) -> None:
+    # The one late import outside the command table: the child alone pays for HTTP, 100 ms.
+    from daemonless.actions.pull import fetch  # noqa: PLC0415
+
+    fetch(args, request.image)
+
+
+def _have_layers(args: Args, image: Image, id_map: IdMap) -> None:
+    """Make sure the image's layers are unpacked with the owners of this id map."""
+    layers = LayerStore(args.paths.data, id_map.key)
+    if not all(layers.has(diff_id) for diff_id in image.diff_ids):
+        in_child(lambda: _unpack(args, image, id_map))
+
+
+def _unpack(args: Args, image: Image, id_map: IdMap) -> None:
+    from daemonless.images.pull import unpack_for  # noqa: PLC0415 - as in _pull
+
+    unpack_for(image, args.paths, id_map)
+
+
+def _remove_named(args: Args, name: str) -> None:
+    try:
+        container = ContainerStore(args.paths).find(name)
+    except NotFound:
+        return
+    lifecycle.remove(args.paths, container, force=True)
+
+
+def check_descriptors(count: int) -> None:
+    """Make sure the descriptors `--preserve-fds` names are open. Raises UsageError."""
+    for fd in range(3, 3 + count):
+        try:
+            os.fstat(fd)
+        except OSError:
+            raise UsageError(f"cannot preserve {count} descriptors: {fd} is not open") from None

@@ -1,0 +1,37 @@
+"""Commands that take several objects: do each, report each failure, go on with the rest."""
+
+from __future__ import annotations
+
+import os
+
+from daemonless.errors import DaemonlessError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+
+def report(error: DaemonlessError) -> None:
+    """Print an error the way every command does: one line, and a hint if there is one."""
+    text = f"Error: {error.message}\n"
+    if error.hint:
+        text += f"Hint: {error.hint}\n"
+    os.write(2, text.encode("utf-8", "backslashreplace"))
+
+
+def for_each(names: Iterable[str], act: Callable[[str], str | None]) -> int:
+    """Call `act` for each name and print what it returns, if anything.
+
+    Returns 0, or the exit status of the last failure.
+    """
+    status = 0
+    for name in names:
+        try:
+            said = act(name)
+        except DaemonlessError as error:
+            report(error)
+            status = error.exit_status
+        else:
+            if said is not None:
+                print(said)
+    return status

@@ -1,0 +1,30 @@
+"""exec: run one more process in a running container."""
+
+from __future__ import annotations
+
+from daemonless.actions.create import check_descriptors
+from daemonless.containers.exec import exec_in, exec_request
+from daemonless.containers.store import ContainerStore
+from daemonless.supervisor.session import Pipes, attend
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from daemonless.actions.args import Args
+
+
+def main(args: Args) -> int:
+    """Run the command; the result is its exit status, or 0 once it runs with --detach."""
+    request = exec_request(args)
+    if args.detach:  # nobody would hold the other end of a terminal
+        request = request.replace(tty=False, interactive=False)
+    check_descriptors(request.preserve_fds)
+    store = ContainerStore(args.paths)
+    container = store.find(args.container)
+    pipes = Pipes(interactive=request.interactive, quiet=args.detach)
+    try:
+        entered = exec_in(args.paths, container, request, pipes.theirs)
+    finally:
+        pipes.close_theirs()
+    if args.detach:
+        return 0
+    return attend(entered, pipes, interactive=request.interactive)

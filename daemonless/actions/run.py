@@ -1,0 +1,53 @@
+"""run: create a container and start it, attached or detached."""
+
+from __future__ import annotations
+
+import os
+
+from daemonless.actions import create
+from daemonless.containers import lifecycle
+from daemonless.errors import DaemonlessError
+from daemonless.supervisor.attach import DETACHED, Streams, take_part
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from daemonless.actions.args import Args
+    from daemonless.containers.request import RunRequest
+
+
+def main(args: Args) -> int:
+    """Run a command in a new container; the result is the command's exit status."""
+    container, request = create.create(args)
+    paths = args.paths
+    if args.tty and args.interactive and not args.detach and not os.isatty(0):
+        create.warn("the input is not a terminal, so --tty --interactive may not work as expected")
+    try:
+        started = lifecycle.start(paths, container, attached=not args.detach)
+    except DaemonlessError:
+        if request.rm:  # a supervisor that came far enough has removed it already
+            lifecycle.remove(paths, container, force=True)
+        raise
+    if args.pidfile:
+        create.write_new_file(args.pidfile, str(started.pid))
+    if args.detach:
+        print(container.id)
+        return 0
+    return attend(started, request, detach_keys=request.detach_keys, proxy=args.sig_proxy)
+
+
+def attend(
+    started: lifecycle.Started, request: RunRequest, *, detach_keys: tuple[int, ...], proxy: bool
+) -> int:
+    """Take part in a started container until it ends or is detached from."""
+    streams = Streams(
+        terminal=request.tty,
+        stdin=request.interactive,
+        detach_keys=bytes(detach_keys),
+        proxy_signals=proxy and not request.tty,
+    )
+    status = take_part(started.socket, started.pidfd, streams)
+    started.socket.close()
+    if status == DETACHED:
+        print(started.container.id)
+        return 0
+    return status

@@ -1,0 +1,81 @@
+"""exec: a further process of a running container, confined exactly as its first one."""
+
+from __future__ import annotations
+
+import os
+
+from daemonless.config import Paths
+from daemonless.containers import grammar
+from daemonless.containers.arguments import environment_options
+from daemonless.containers.request import RunRequest
+from daemonless.containers.spec import exec_process
+from daemonless.containers.store import Container
+from daemonless.errors import Conflict, NotFound
+from daemonless.isolation import seccomp
+from daemonless.isolation.enter import Entered, Entry, enter
+from daemonless.isolation.launch import namespace_flags
+from daemonless.record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+class ExecRequest(Record):
+    """What `exec` asked for; empty fields keep what the container's own process has."""
+
+    command: tuple[str, ...]
+    env: tuple[str, ...] = ()
+    user: str = ""
+    workdir: str = ""
+    tty: bool = False
+    interactive: bool = False
+    privileged: bool = False
+    preserve_fds: int = 0
+
+
+def exec_request(args: Any) -> ExecRequest:
+    """Return the request that the parsed options of `exec` make. Raises UsageError."""
+    return ExecRequest(
+        command=tuple(args.command),
+        env=environment_options(args, os.environ),
+        user=grammar.user(args.user) if args.user else "",
+        workdir=args.workdir or "",
+        tty=args.tty,
+        interactive=args.interactive,
+        privileged=args.privileged,
+        preserve_fds=args.preserve_fds,
+    )
+
+
+def exec_in(
+    paths: Paths, container: Container, request: ExecRequest, streams: tuple[int, int, int]
+) -> Entered:
+    """Start the process; it becomes a child of the caller.
+
+    Raises Conflict if the container does not run, else what the start of the process reported.
+    """
+    try:
+        pidfd = container.pidfd()
+    except NotFound:
+        raise Conflict(
+            f"container {container.name} is not running",
+            f"start it: daemonless start {container.name}",
+        ) from None
+    spec = container.spec()
+    linux = spec["linux"]
+    confined = linux.get("seccomp") and not request.privileged
+    entry = Entry(
+        pidfd=pidfd,
+        namespaces=namespace_flags(spec),
+        process=exec_process(spec["process"], request),
+        single_id=sum(mapping["size"] for mapping in linux["uidMappings"]) == 1,
+        streams=streams,
+        seccomp=seccomp.load_program(linux["seccomp"], paths.cache) if confined else b"",
+        extra_groups=RunRequest.from_dict(container.record["request"]).group_add,
+        preserve_fds=request.preserve_fds,
+    )
+    try:
+        return enter(entry)
+    finally:
+        os.close(pidfd)

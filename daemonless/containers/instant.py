@@ -1,0 +1,85 @@
+"""Points in time as people write them, for --since and --until."""
+
+from __future__ import annotations
+
+import time
+
+from daemonless.errors import UsageError
+from daemonless.supervisor.logs import timestamp
+
+_UNITS = {"h": 3600 * 10**9, "m": 60 * 10**9, "s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
+
+
+def parse_instant(text: str, now: int) -> str:
+    """Return a moment as the log's timestamps write it, so that strings compare as times do.
+
+    Takes RFC 3339, a date or date and time without a zone (local), seconds since the epoch with
+    or without a fraction, and Go durations such as `10m` or `1h30m` before `now` (ns since the
+    epoch). Raises UsageError.
+    """
+    ago = duration(text)
+    nanoseconds = now - ago if ago is not None else _seconds(text)
+    if nanoseconds is None:
+        nanoseconds = _rfc3339(text)
+    if nanoseconds is not None:
+        return timestamp(nanoseconds)
+    raise UsageError(
+        f"invalid time {text!r}", "write it like 2026-11-23T20:42:00Z, 1795466520 or 10m (ten minutes ago)"
+    )
+
+
+def _seconds(text: str) -> int | None:
+    whole, _, fraction = text.partition(".")
+    if not (whole.isascii() and whole.isdigit() and (not fraction or fraction.isdigit())):
+        return None
+    return int(whole) * 10**9 + int(fraction[:9].ljust(9, "0"))
+
+
+def duration(text: str) -> int | None:
+    """Return a Go duration such as `1h30m` in nanoseconds, or None if it is not one."""
+    total = 0
+    number = ""
+    position = 0
+    while position < len(text):
+        if text[position] in "0123456789.":
+            number += text[position]
+            position += 1
+            continue
+        unit = text[position : position + 2] if text[position : position + 2] in _UNITS else text[position]
+        if unit not in _UNITS or not number or number.count(".") > 1 or number == ".":
+            return None
+        total += int(float(number) * _UNITS[unit])
+        number = ""
+        position += len(unit)
+    return total if text and not number else None
+
+
+def _rfc3339(text: str) -> int | None:
+    date, separator, clock = text.replace(" ", "T", 1).partition("T")
+    if separator and not clock:
+        return None
+    zone: int | None = None
+    if clock.endswith(("Z", "z")):
+        clock, zone = clock[:-1], 0
+    elif len(clock) > 6 and clock[-6] in "+-" and clock[-3] == ":":
+        hours, minutes = clock[-5:-3], clock[-2:]
+        if not (hours.isdigit() and minutes.isdigit()):
+            return None
+        zone = (int(hours) * 3600 + int(minutes) * 60) * (1 if clock[-6] == "+" else -1)
+        clock = clock[:-6]
+    clock, _, fraction = clock.partition(".")
+    numbers = date.split("-") + (clock.split(":") if clock else [])
+    if not all(part.isascii() and part.isdigit() for part in numbers) or (
+        fraction and not fraction.isdigit()
+    ):
+        return None
+    if len(numbers) not in (3, 5, 6):
+        return None
+    year, month, day, hour, minute, second = [int(part) for part in numbers] + [0] * (6 - len(numbers))
+    try:
+        local = time.mktime((year, month, day, hour, minute, second, 0, 0, 0 if zone is not None else -1))
+    except (OverflowError, ValueError):
+        return None
+    if zone is not None:  # mktime took the fields for local standard time; undo that
+        local = local - time.timezone - zone
+    return int(local) * 10**9 + int(fraction[:9].ljust(9, "0") if fraction else 0)

@@ -1,0 +1,353 @@
+"""create, start, stop, kill, wait and remove: what happens to a container between its files.
+
+Order matters more than speed here: intent before effect, the name claimed before the container
+is visible, the container out of sight before its files are deleted (shared invariant S-5).
+"""
+
+from __future__ import annotations
+
+import _signal
+import _socket
+import os
+import select
+import time
+
+from daemonless import jsonio
+from daemonless.config import Paths
+from daemonless.containers import netfiles
+from daemonless.containers.names import new_id, new_name
+from daemonless.containers.request import RunRequest
+from daemonless.containers.spec import build_spec, gather_facts
+from daemonless.containers.store import Container, ContainerStore, Staging
+from daemonless.errors import Conflict, DaemonlessError, NameInUse, NotFound, SetupFailed
+from daemonless.files import make_private_directory, sync_directory, write_atomic
+from daemonless.images.store import Image
+from daemonless.isolation import seccomp
+from daemonless.isolation.launch import Start
+from daemonless.isolation.slirp4netns import Options as SlirpOptions
+from daemonless.isolation.slirp4netns import Port, Slirp4netns, guest_address
+from daemonless.isolation.userns import IdMap
+from daemonless.layers import trash
+from daemonless.layers.overlay import rootfs_mount
+from daemonless.layers.store import LayerStore
+from daemonless.record import Record
+from daemonless.supervisor import attach, monitor
+from daemonless.supervisor.logs import FILE_NAME, timestamp
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_SIGKILL = 9
+
+
+class Started(Record):
+    """A container that runs, and this command's connection to its supervisor."""
+
+    container: Container
+    pid: int
+    pidfd: int  # of the container's process; -1 if it has ended already
+    socket: _socket.socket
+    supervisor: int
+
+
+def create(paths: Paths, request: RunRequest, image: Image, id_map: IdMap) -> Container:
+    """Make a container of `image`, whose layers must be unpacked for `id_map`.
+
+    Raises NameInUse, or what the request or the image has wrong; then nothing is left behind.
+    """
+    store = ContainerStore(paths)
+    container_id = new_id()
+    staging = store.stage(container_id)
+    try:
+        name = _claim_name(staging, request.name)
+        final = f"{store.directory}/{container_id}"
+        layers = LayerStore(paths.data, id_map.key)
+        lowers = [layers.path(diff_id) for diff_id in reversed(image.diff_ids)]
+        _make_directories(staging.directory, lowers)
+        spec = build_spec(
+            request,
+            image.config,
+            container_id=container_id,
+            name=name,
+            rootfs_mount=rootfs_mount(lowers, f"{final}/upper", f"{final}/work"),
+            rootfs_path=f"{final}/rootfs",
+            id_map=id_map,
+            run_dir=f"{paths.run}/containers/{container_id}",
+            cache_dir=paths.cache,
+            host=gather_facts(request),
+        )
+        record = {
+            "schema": 1,
+            "id": container_id,
+            "name": name,
+            "created": timestamp(),
+            "image": image.names[0] if image.names else image.id,
+            "imageId": image.id,
+            "request": request.as_dict(),
+        }
+        write_atomic(f"{staging.directory}/config.json", jsonio.dumps(spec).encode(), durable=False)
+        write_atomic(f"{staging.directory}/container.json", jsonio.dumps(record).encode(), durable=False)
+        if not request.rm:  # a container that ends with its run need not survive a power loss
+            sync_directory(staging.directory)
+        staging.publish()
+    except BaseException:
+        staging.abandon()
+        raise
+    return Container(paths, container_id)
+
+
+def _claim_name(staging: Staging, wanted: str) -> str:
+    if wanted:
+        staging.claim_name(wanted)
+        return wanted
+    for _ in range(100):
+        name = new_name()
+        try:
+            staging.claim_name(name)
+        except NameInUse:
+            continue
+        return name
+    raise SetupFailed("no free container name was found", "give one with --name")
+
+
+def _make_directories(directory: str, lowers: list[str]) -> None:
+    """Make the overlay's own directories; the upper one carries the mode of the image's `/`."""
+    for name in ("upper", "work", "rootfs"):
+        os.mkdir(f"{directory}/{name}", 0o700)
+    mode = os.stat(lowers[0]).st_mode & 0o7777 if lowers else 0o755
+    os.chmod(f"{directory}/upper", mode)
+
+
+def start(paths: Paths, container: Container, *, attached: bool = False) -> Started:
+    """Start a created or exited container; returns once its command is executing.
+
+    `attached` ties the container's stdin to this command. Raises Conflict if it runs already,
+    or what its start reported (exit status 125, 126 or 127).
+    """
+    record = container.record
+    if container.is_supervised:
+        raise Conflict(f"container {record['name']} is already running")
+    job = _job(paths, container, attached=attached)
+    supervisor, socket = monitor.spawn(job)
+    try:
+        pid = attach.wait_ready(socket)
+    except BaseException:
+        socket.close()
+        os.waitpid(supervisor, 0)
+        raise
+    container.refresh()
+    try:
+        pidfd = container.pidfd()
+    except NotFound:
+        pidfd = -1
+    return Started(container=container, pid=pid, pidfd=pidfd, socket=socket, supervisor=supervisor)
+
+
+def _job(paths: Paths, container: Container, *, attached: bool) -> monitor.Job:
+    """Gather what the supervisor needs from the bundle; nothing else is consulted."""
+    request = RunRequest.from_dict(container.record["request"])
+    spec = container.spec()
+    make_private_directory(container.run_directory)
+    network = None
+    if request.network.mode == "slirp4netns":
+        network = Slirp4netns(_slirp_options(request), container.run_directory)
+    netfiles.write_files(container.run_directory, _network_facts(request, spec, container.name))
+    linux = spec["linux"]
+    id_map = IdMap(
+        uids=tuple((m["containerID"], m["hostID"], m["size"]) for m in linux["uidMappings"]),
+        gids=tuple((m["containerID"], m["hostID"], m["size"]) for m in linux["gidMappings"]),
+    )
+    start = Start(
+        spec=spec,
+        id_map=id_map,
+        seccomp=seccomp.load_program(linux["seccomp"], paths.cache) if linux.get("seccomp") else b"",
+        extra_groups=request.group_add,
+        make_cwd=not request.workdir,
+        reaper=request.init,
+        upper=f"{container.directory}/upper",
+    )
+
+    def finish(exit_record: dict[str, Any]) -> None:
+        if request.rm:
+            _forget(paths, container)
+        else:
+            text = jsonio.dumps(exit_record).encode()
+            write_atomic(f"{container.directory}/exit.json", text, durable=False)
+            _remove_state(container)
+
+    def afterwards() -> None:
+        if request.rm:
+            trash.empty_in_background(paths.data)
+        else:
+            sync_directory(container.directory)
+
+    return monitor.Job(
+        run_directory=container.run_directory,
+        log_path=f"{container.directory}/{FILE_NAME}",
+        start=start,
+        finish=finish,
+        afterwards=afterwards,
+        network=network,
+        log_driver=request.log_driver,
+        interactive=request.interactive,
+        close_stdin_with_client=attached,
+        timeout=request.timeout,
+    )
+
+
+def _slirp_options(request: RunRequest) -> SlirpOptions:
+    network = request.network
+    return SlirpOptions(
+        ports=tuple(
+            Port(
+                host_ip=port.host_ip,
+                host_port=port.host_port,
+                container_port=port.container_port,
+                protocol=port.protocol,
+            )
+            for port in request.publish
+        ),
+        mac_address=request.mac_address,
+        mtu=network.mtu,
+        cidr=network.cidr,
+        allow_host_loopback=network.allow_host_loopback,
+        enable_ipv6=network.enable_ipv6,
+    )
+
+
+def _network_facts(request: RunRequest, spec: dict[str, Any], name: str) -> netfiles.NetworkFacts:
+    mode = request.network.mode
+    return netfiles.NetworkFacts(
+        mode=mode,
+        hostname=spec.get("hostname") or os.uname().nodename,
+        names=(name,),
+        address=guest_address(request.network.cidr) if mode == "slirp4netns" else "",
+        dns=request.dns,
+        dns_search=request.dns_search,
+        dns_options=request.dns_option,
+        add_hosts=request.add_host,
+        host_loopback=request.network.allow_host_loopback,
+    )
+
+
+def _remove_state(container: Container) -> None:
+    try:
+        os.unlink(f"{container.run_directory}/state.json")
+    except FileNotFoundError:
+        pass
+
+
+def kill(container: Container, number: int) -> None:
+    """Send a signal to the container's process. Raises NotFound if it does not run."""
+    pidfd = container.pidfd()
+    try:
+        _signal.pidfd_send_signal(pidfd, number)
+    except ProcessLookupError:
+        raise NotFound(f"container {container.name} is not running") from None
+    finally:
+        os.close(pidfd)
+
+
+def stop(container: Container, number: int, timeout: float) -> None:
+    """Ask with signal `number`, then kill after `timeout` seconds; returns when it has ended.
+
+    A container that does not run is left as it is.
+    """
+    try:
+        pidfd = container.pidfd()
+    except NotFound:
+        return
+    try:
+        _signal.pidfd_send_signal(pidfd, number)
+        if not _ended(pidfd, timeout):
+            _signal.pidfd_send_signal(pidfd, _SIGKILL)
+            if not _ended(pidfd, 10):
+                raise DaemonlessError(f"container {container.name} did not die of SIGKILL within 10 s")
+    except ProcessLookupError:
+        pass
+    finally:
+        os.close(pidfd)
+    wait_for_supervisor(container)
+
+
+def _ended(pidfd: int, seconds: float) -> bool:
+    poll = select.poll()
+    poll.register(pidfd, select.POLLIN)
+    return bool(poll.poll(int(seconds * 1000)))
+
+
+def wait_for_supervisor(container: Container, seconds: float = 10) -> None:
+    """Return when the supervisor has left: its lock is free, or gone with the container."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if not container.is_supervised:
+            container.refresh()
+            return
+        time.sleep(0.002)
+    raise DaemonlessError(f"the supervisor of container {container.id[:12]} does not end")
+
+
+def wait(container: Container) -> int:
+    """Wait until the container has ended and return its exit status."""
+    while True:
+        try:
+            socket = attach.connect(container.run_directory)
+        except NotFound:
+            if not container.is_supervised:
+                container.refresh()
+                return container.exit_code
+            time.sleep(0.01)  # it is starting, or about to end
+            continue
+        try:
+            record = attach.wait_exit(socket)
+        except OSError:
+            record = None
+        finally:
+            socket.close()
+        if record is not None:
+            code: int = record["exitCode"]
+            return code
+
+
+def remove(paths: Paths, container: Container, *, force: bool = False, timeout: float = 10) -> None:
+    """Remove a container; its files are deleted in the background.
+
+    Raises Conflict with exit status 2 if it runs and `force` is not given. A container whose
+    files are broken can still be removed with `force`.
+    """
+    if container.is_supervised:
+        if not force:
+            raise Conflict(
+                f"container {container.name} is running",
+                "stop it first, or remove it with --force",
+                exit_status=2,
+            )
+        _kill_with_supervisor(container, timeout)
+    _forget(paths, container)
+
+
+def _kill_with_supervisor(container: Container, timeout: float) -> None:
+    from_start = time.monotonic()
+    while container.is_supervised and time.monotonic() - from_start < timeout:
+        container.refresh()
+        try:
+            kill(container, _SIGKILL)
+            break
+        except NotFound:  # it is just starting, or just ending
+            time.sleep(0.01)
+    wait_for_supervisor(container, max(timeout, 10))
+
+
+def _forget(paths: Paths, container: Container) -> None:
+    """Take the container out of sight: directory, name, run directory, in this order."""
+    try:
+        name = container.name
+    except DaemonlessError:
+        name = ""
+    if os.path.isdir(container.directory):
+        trash.discard(paths.data, container.directory)
+    store = ContainerStore(paths)
+    if name:
+        store.release_name(name, container.id)
+    netfiles.remove_files(container.run_directory)

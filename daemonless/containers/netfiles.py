@@ -1,0 +1,150 @@
+"""/etc/hosts, /etc/hostname, /etc/resolv.conf and /run/.containerenv of a container.
+
+They are generated at every start into the container's private run directory and bound from
+there; the host's own files are only read, with bounds.
+"""
+
+from __future__ import annotations
+
+import _socket
+import os
+
+from daemonless.errors import DaemonlessError
+from daemonless.files import read_file, write_atomic
+from daemonless.isolation.slirp4netns import DNS_ADDRESS, GATEWAY_ADDRESS
+from daemonless.record import Record
+
+_LIMIT = 1 << 20
+
+
+class NetworkFacts(Record):
+    """What the files must tell."""
+
+    mode: str  # none, host or slirp4netns
+    hostname: str
+    names: tuple[str, ...] = ()  # further names of the container itself
+    address: str = ""  # of the container, where it has one of its own
+    dns: tuple[str, ...] = ()
+    dns_search: tuple[str, ...] = ()
+    dns_options: tuple[str, ...] = ()
+    add_hosts: tuple[tuple[str, str], ...] = ()  # (name, address or "host-gateway")
+    host_loopback: bool = False  # the gateway leads to the host's loopback interface
+
+
+def write_files(directory: str, facts: NetworkFacts) -> None:
+    """Write the four files into `directory`."""
+    for name, text in (
+        ("hosts", hosts(facts, _read("/etc/hosts"))),
+        ("hostname", f"{facts.hostname}\n"),
+        ("resolv.conf", resolv_conf(facts, _read("/etc/resolv.conf"))),
+        (".containerenv", ""),
+    ):
+        write_atomic(f"{directory}/{name}", text.encode(), durable=False, mode=0o644)
+
+
+def _read(path: str) -> str:
+    try:
+        return read_file(path, _LIMIT).decode("utf-8", "replace")
+    except (OSError, DaemonlessError):
+        return ""
+
+
+def hosts(facts: NetworkFacts, host_text: str) -> str:
+    """Return hosts(5): the additions first, then the host's own, then the container itself."""
+    gateway = _gateway(facts)
+    lines = []
+    for name, address in facts.add_hosts:
+        resolved = gateway if address == "host-gateway" else address
+        if resolved:
+            lines.append(f"{resolved}\t{name}")
+    if facts.mode == "host":
+        lines.extend(line for line in host_text.splitlines() if line.strip())
+    else:
+        lines += ["127.0.0.1\tlocalhost localhost.localdomain", "::1\tlocalhost ip6-localhost ip6-loopback"]
+    if gateway and facts.mode != "none":
+        lines.append(f"{gateway}\thost.containers.internal host.docker.internal")
+    own = " ".join(dict.fromkeys((facts.hostname, *facts.names)))
+    if facts.mode != "host":
+        lines.append(f"{facts.address or '127.0.1.1'}\t{own}")
+    return "\n".join(lines) + "\n"
+
+
+def _gateway(facts: NetworkFacts) -> str:
+    """Return an address at which the container reaches the host, or nothing."""
+    if facts.mode == "none":
+        return ""
+    if facts.mode == "host":
+        return "127.0.0.1"
+    return GATEWAY_ADDRESS if facts.host_loopback else _own_address()
+
+
+def _own_address() -> str:
+    """Return this machine's address towards the outside; connect(2) on UDP sends nothing."""
+    probe = _socket.socket(_socket.AF_INET, _socket.SOCK_DGRAM)
+    try:
+        probe.connect(("192.0.2.1", 9))
+        address: str = probe.getsockname()[0]
+        return address
+    except OSError:
+        return ""
+    finally:
+        probe.close()
+
+
+def resolv_conf(facts: NetworkFacts, host_text: str) -> str:
+    """Return resolv.conf(5): the options given, else the host's, without loopback resolvers.
+
+    Without a network there is no resolver unless one is asked for.
+    """
+    servers, search, options = _parse_resolv_conf(host_text)
+    if facts.mode == "none":
+        servers, search, options = [], [], []
+    elif facts.mode == "slirp4netns":
+        outside = [server for server in servers if not _is_loopback(server)]
+        servers = [DNS_ADDRESS, *outside]
+    servers = list(facts.dns) or servers
+    search = [domain for domain in facts.dns_search or search if domain != "."]
+    options = list(facts.dns_options) or options
+    lines = [f"search {' '.join(search)}"] if search else []
+    lines += [f"nameserver {server}" for server in servers]
+    if options:
+        lines.append(f"options {' '.join(options)}")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _parse_resolv_conf(text: str) -> tuple[list[str], list[str], list[str]]:
+    servers: list[str] = []
+    search: list[str] = []
+    options: list[str] = []
+    for line in text.splitlines():
+        words = line.split("#")[0].split(";")[0].split()
+        if len(words) < 2:
+            continue
+        if words[0] == "nameserver":
+            servers.append(words[1])
+        elif words[0] in ("search", "domain"):
+            search = words[1:]
+        elif words[0] == "options":
+            options.extend(words[1:])
+    return servers, search, options
+
+
+def _is_loopback(address: str) -> bool:
+    return address.startswith("127.") or address == "::1"
+
+
+def remove_files(directory: str) -> None:
+    """Remove a run directory and the files in it; what is gone already is fine."""
+    try:
+        names = os.listdir(directory)
+    except FileNotFoundError:
+        return
+    for name in names:
+        try:
+            os.unlink(f"{directory}/{name}")
+        except FileNotFoundError:
+            pass
+    try:
+        os.rmdir(directory)
+    except OSError:  # somebody made a file meanwhile; the next removal finds it
+        pass

@@ -1,0 +1,76 @@
+import os
+
+import pytest
+
+from daemonless.errors import SetupFailed
+from daemonless.isolation import userns
+from daemonless.isolation.userns import IdMap, keep_id_map
+
+DEFAULT = IdMap(uids=((0, 1000, 1), (1, 100000, 65536)), gids=((0, 1000, 1), (1, 100000, 65536)))
+TWO_RANGES = IdMap(
+    uids=((0, 1000, 1), (1, 100000, 500), (501, 900000, 1000)),
+    gids=((0, 1000, 1), (1, 100000, 500), (501, 900000, 1000)),
+)
+
+
+def test_translates_both_ways():
+    assert DEFAULT.to_outside(0) == 1000
+    assert DEFAULT.to_outside(33) == 100032
+    assert DEFAULT.to_inside(100032) == 33
+    assert DEFAULT.to_outside(65537) is None
+    assert DEFAULT.to_inside(0) is None
+
+
+@pytest.mark.parametrize("default", [DEFAULT, TWO_RANGES])
+@pytest.mark.parametrize("kept", [0, 1, 499, 500, 501, 1000, 1499, 1500])
+def test_keep_id_maps_the_caller_and_loses_no_id(default, kept):
+    kept_map = keep_id_map(default, kept, kept)
+    assert kept_map.to_outside(kept) == 1000
+    outside = [kept_map.to_outside(inside) for inside in range(1501)]
+    assert None not in outside
+    assert len(set(outside)) == 1501
+    total = sum(length for _, _, length in kept_map.uids)
+    assert total == sum(length for _, _, length in default.uids)
+
+
+def test_keep_id_beyond_the_range_is_refused():
+    with pytest.raises(SetupFailed, match="beyond the 65536 subordinate ids"):
+        keep_id_map(DEFAULT, 65537, 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("dev:100000:65536\n", [(100000, 65536)]),
+        ("dev:100000:65536\nother:1:1\n1000:300000:10\n", [(100000, 65536), (300000, 10)]),
+        ("dev:100000:65536  \n  dev:7:7", [(100000, 65536), (7, 7)]),
+        ("dev:x:1\ndev:1\ndev:1:-1\ndev:4294967295:2\ndev:1:0\n# dev:1:1\n", []),
+        ("", []),
+    ],
+)
+def test_subordinate_ranges(tmp_path, text, expected):
+    (tmp_path / "subuid").write_text(text)
+    assert userns._subordinate(str(tmp_path / "subuid"), ["dev", "1000"]) == expected
+
+
+def test_a_user_without_ranges_gets_one_id_and_the_reason(monkeypatch):
+    monkeypatch.setattr(userns, "_subordinate", lambda _path, _names: [])
+    alone = userns.load_id_map(os.getuid(), os.getgid())
+    assert alone.is_single
+    assert alone.key == "single"
+    assert "/etc/subuid has no range" in alone.reason
+    assert "usermod --add-subuids" in alone.reason
+
+
+def test_a_missing_newuidmap_is_named(monkeypatch):
+    monkeypatch.setattr(userns, "NEWUIDMAP", "/nonexistent/newuidmap")
+    monkeypatch.setattr(userns, "_subordinate", lambda _path, _names: [(100000, 65536)])
+    alone = userns.load_id_map(os.getuid(), os.getgid())
+    assert alone.is_single
+    assert "apt-get install uidmap" in alone.reason
+
+
+def test_start_mapped_runs_as_root_of_its_own_namespace():
+    alone = IdMap(uids=((0, os.getuid(), 1),), gids=((0, os.getgid(), 1),), key="single")
+    pid = userns.start_mapped(lambda: 7 if (os.getuid(), os.getgid()) == (0, 0) else 1, alone)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7
