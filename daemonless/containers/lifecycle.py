@@ -15,9 +15,10 @@ import time
 from daemonless import jsonio
 from daemonless.config import Paths
 from daemonless.containers import netfiles
+from daemonless.containers.host_facts import gather_facts
 from daemonless.containers.names import new_id, new_name
 from daemonless.containers.request import RunRequest
-from daemonless.containers.spec import build_spec, gather_facts
+from daemonless.containers.spec import build_spec, mapped_ids
 from daemonless.containers.store import Container, ContainerStore, Staging
 from daemonless.errors import Conflict, DaemonlessError, NameInUse, NotFound, SetupFailed
 from daemonless.files import make_private_directory, sync_directory, write_atomic
@@ -36,9 +37,10 @@ from daemonless.supervisor.logs import FILE_NAME, timestamp
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
-_SIGKILL = 9
+_SIGKILL, _SIGTERM = 9, 15
 
 
 class Started(Record):
@@ -51,7 +53,9 @@ class Started(Record):
     supervisor: int
 
 
-def create(paths: Paths, request: RunRequest, image: Image, id_map: IdMap) -> Container:
+def create(
+    paths: Paths, request: RunRequest, image: Image, id_map: IdMap, warn: Callable[[str], None]
+) -> Container:
     """Make a container of `image`, whose layers must be unpacked for `id_map`.
 
     Raises NameInUse, or what the request or the image has wrong; then nothing is left behind.
@@ -69,13 +73,13 @@ def create(paths: Paths, request: RunRequest, image: Image, id_map: IdMap) -> Co
             request,
             image.config,
             container_id=container_id,
-            name=name,
             rootfs_mount=rootfs_mount(lowers, f"{final}/upper", f"{final}/work"),
             rootfs_path=f"{final}/rootfs",
             id_map=id_map,
             run_dir=f"{paths.run}/containers/{container_id}",
-            cache_dir=paths.cache,
+            seccomp_section=_seccomp_section(paths, request),
             host=gather_facts(request),
+            warn=warn,
         )
         record = {
             "schema": 1,
@@ -84,6 +88,8 @@ def create(paths: Paths, request: RunRequest, image: Image, id_map: IdMap) -> Co
             "created": timestamp(),
             "image": image.names[0] if image.names else image.id,
             "imageId": image.id,
+            "args": spec["process"]["args"],  # here too, so that `ps` need not read every spec
+            "labels": {**image.labels, **dict(request.label)},
             "request": request.as_dict(),
         }
         write_atomic(f"{staging.directory}/config.json", jsonio.dumps(spec).encode(), durable=False)
@@ -119,17 +125,18 @@ def _make_directories(directory: str, lowers: list[str]) -> None:
     os.chmod(f"{directory}/upper", mode)
 
 
-def start(paths: Paths, container: Container, *, attached: bool = False) -> Started:
+def start(paths: Paths, container: Container, *, attached: bool = False, preserve_fds: int = 0) -> Started:
     """Start a created or exited container; returns once its command is executing.
 
-    `attached` ties the container's stdin to this command. Raises Conflict if it runs already,
+    `attached` ties the container's stdin to this command, `preserve_fds` hands it that many of
+    this process's descriptors from 3 on. Raises Conflict if it runs already,
     or what its start reported (exit status 125, 126 or 127).
     """
     record = container.record
     if container.is_supervised:
         raise Conflict(f"container {record['name']} is already running")
-    job = _job(paths, container, attached=attached)
-    supervisor, socket = monitor.spawn(job)
+    job = _job(paths, container, attached=attached, preserve_fds=preserve_fds)
+    supervisor, socket = monitor.spawn(job, keep=tuple(range(3, 3 + preserve_fds)))
     try:
         pid = attach.wait_ready(socket)
     except BaseException:
@@ -144,7 +151,7 @@ def start(paths: Paths, container: Container, *, attached: bool = False) -> Star
     return Started(container=container, pid=pid, pidfd=pidfd, socket=socket, supervisor=supervisor)
 
 
-def _job(paths: Paths, container: Container, *, attached: bool) -> monitor.Job:
+def _job(paths: Paths, container: Container, *, attached: bool, preserve_fds: int) -> monitor.Job:
     """Gather what the supervisor needs from the bundle; nothing else is consulted."""
     request = RunRequest.from_dict(container.record["request"])
     spec = container.spec()
@@ -154,18 +161,15 @@ def _job(paths: Paths, container: Container, *, attached: bool) -> monitor.Job:
         network = Slirp4netns(_slirp_options(request), container.run_directory)
     netfiles.write_files(container.run_directory, _network_facts(request, spec, container.name))
     linux = spec["linux"]
-    id_map = IdMap(
-        uids=tuple((m["containerID"], m["hostID"], m["size"]) for m in linux["uidMappings"]),
-        gids=tuple((m["containerID"], m["hostID"], m["size"]) for m in linux["gidMappings"]),
-    )
     start = Start(
         spec=spec,
-        id_map=id_map,
+        id_map=mapped_ids(spec),
         seccomp=seccomp.load_program(linux["seccomp"], paths.cache) if linux.get("seccomp") else b"",
         extra_groups=request.group_add,
         make_cwd=not request.workdir,
         reaper=request.init,
         upper=f"{container.directory}/upper",
+        preserve_fds=preserve_fds,
     )
 
     def finish(exit_record: dict[str, Any]) -> None:
@@ -236,6 +240,12 @@ def _remove_state(container: Container) -> None:
         os.unlink(f"{container.run_directory}/state.json")
     except FileNotFoundError:
         pass
+
+
+def stop_signal(container: Container) -> int:
+    """Return the signal that asks the container to end: --stop-signal, the image's, or SIGTERM."""
+    number: int = container.record["request"]["stop_signal"]
+    return number or _SIGTERM
 
 
 def kill(container: Container, number: int) -> None:
