@@ -41,7 +41,7 @@ def create(args: Args) -> tuple[Container, RunRequest]:
     _have_layers(args, image, id_map)
     if args.replace and request.name:
         _remove_named(args, request.name)
-    container = lifecycle.create(paths, request, image, id_map)
+    container = lifecycle.create(paths, request, image, id_map, warn)
     if args.cidfile:
         try:
             write_new_file(args.cidfile, container.id)

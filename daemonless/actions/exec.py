@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from daemonless.actions.create import check_descriptors
 from daemonless.containers.exec import exec_in, exec_request
+from daemonless.containers.grammar import detach_keys
 from daemonless.containers.store import ContainerStore
 from daemonless.supervisor.session import Pipes, attend
 
@@ -27,4 +28,5 @@ def main(args: Args) -> int:
         pipes.close_theirs()
     if args.detach:
         return 0
-    return attend(entered, pipes, interactive=request.interactive)
+    keys = bytes(detach_keys(args.detach_keys))
+    return attend(entered, pipes, interactive=request.interactive, detach_keys=keys)

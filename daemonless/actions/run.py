@@ -17,12 +17,13 @@ if TYPE_CHECKING:
 
 def main(args: Args) -> int:
     """Run a command in a new container; the result is the command's exit status."""
+    create.check_descriptors(args.preserve_fds)
     container, request = create.create(args)
     paths = args.paths
     if args.tty and args.interactive and not args.detach and not os.isatty(0):
         create.warn("the input is not a terminal, so --tty --interactive may not work as expected")
     try:
-        started = lifecycle.start(paths, container, attached=not args.detach)
+        started = lifecycle.start(paths, container, attached=not args.detach, preserve_fds=args.preserve_fds)
     except DaemonlessError:
         if request.rm:  # a supervisor that came far enough has removed it already
             lifecycle.remove(paths, container, force=True)

@@ -12,7 +12,7 @@ with underscores; each may be missing or None, which is its default:
                  ulimit sysctl
     flags        detach interactive tty rm init read_only privileged unsetenv_all no_hosts
     flags, on    read_only_tmpfs http_proxy
-    numbers      stop_timeout timeout oom_score_adj
+    numbers      stop_timeout timeout oom_score_adj preserve_fds
 
 What concerns the command rather than the container (cidfile, pidfile, replace, quiet, sig_proxy,
 registry access) stays with the command.
@@ -83,6 +83,7 @@ def from_args(
         interactive=given.flag("interactive"),
         tty=given.flag("tty"),
         detach_keys=_detach_keys(given.get("detach_keys")),
+        preserve_fds=given.number("preserve_fds", 0, 1 << 16, 0),
         init=given.flag("init"),
         rm=given.flag("rm"),
         stop_signal=_stop_signal(given.text("stop_signal")),
@@ -175,6 +176,11 @@ def _labels(given: _Options) -> tuple[tuple[str, str], ...]:
         labels.update(grammar.labels_of_file(_read_text(path, "--label-file"), path))
     labels.update(grammar.key_value(value, "--label") for value in given.list("label"))
     return tuple(labels.items())
+
+
+def environment_options(args: Any, caller: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the NAME=VALUE entries of `--env-file` and `--env`. Raises UsageError."""
+    return _environment(_Options(args), caller)
 
 
 def _environment(given: _Options, caller: Mapping[str, str]) -> tuple[str, ...]:

@@ -7,8 +7,10 @@ import os
 from daemonless.config import Paths
 from daemonless.containers import grammar
 from daemonless.containers.arguments import environment_options
+from daemonless.containers.host_facts import gather_facts
+from daemonless.containers.process import exec_process
 from daemonless.containers.request import RunRequest
-from daemonless.containers.spec import exec_process
+from daemonless.containers.spec import mapped_ids
 from daemonless.containers.store import Container
 from daemonless.errors import Conflict, NotFound
 from daemonless.isolation import seccomp
@@ -64,15 +66,29 @@ def exec_in(
         ) from None
     spec = container.spec()
     linux = spec["linux"]
+    id_map = mapped_ids(spec)
+    asked = RunRequest.from_dict(container.record["request"])
+    process = exec_process(
+        spec,
+        asked,
+        list(request.command),
+        id_map=id_map,
+        host=gather_facts(asked),
+        env=request.env,
+        user=request.user,
+        workdir=request.workdir,
+        tty=request.tty,
+        privileged=request.privileged,
+    )
     confined = linux.get("seccomp") and not request.privileged
     entry = Entry(
         pidfd=pidfd,
         namespaces=namespace_flags(spec),
-        process=exec_process(spec["process"], request),
-        single_id=sum(mapping["size"] for mapping in linux["uidMappings"]) == 1,
+        process=process,
+        single_id=id_map.is_single,
         streams=streams,
         seccomp=seccomp.load_program(linux["seccomp"], paths.cache) if confined else b"",
-        extra_groups=RunRequest.from_dict(container.record["request"]).group_add,
+        extra_groups=asked.group_add,
         preserve_fds=request.preserve_fds,
     )
     try:

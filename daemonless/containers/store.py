@@ -36,16 +36,18 @@ class Container:
         self.id = container_id
         self.directory = f"{paths.data}/containers/{container_id}"
         self.run_directory = f"{paths.run}/containers/{container_id}"
-        self._read: dict[str, Any] = {}
+        self._read: dict[str, dict[str, Any] | None] = {}
 
     def _load(self, path: str) -> dict[str, Any] | None:
         if path not in self._read:
             try:
-                self._read[path] = jsonio.loads(read_file(path), what=path)
+                value = jsonio.loads(read_file(path), what=path)
             except FileNotFoundError:
-                self._read[path] = None
-        value: dict[str, Any] | None = self._read[path]
-        return value
+                value = {}
+            if not isinstance(value, dict):
+                raise InvalidData(f"{path} does not hold a JSON object")
+            self._read[path] = value or None
+        return self._read[path]
 
     @property
     def record(self) -> dict[str, Any]:

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from typing import Any
 
 DETACHED = -1  # in place of an exit status
-_SIGWINCH = 28
+SIGWINCH = 28
 # all that can be caught but job control, faults, SIGCHLD, SIGPIPE and the terminal's own
-_PROXIED = (1, 2, 3, 10, 12, 14, 15)
+PROXIED_SIGNALS = (1, 2, 3, 10, 12, 14, 15)
 
 
 class Streams(Record):
@@ -96,6 +96,32 @@ def take_part(socket: _socket.socket, pidfd: int, streams: Streams) -> int:
             termios.tcsetattr(0, termios.TCSADRAIN, saved)
 
 
+class DetachKeys:
+    """Finds the detach keys in what is typed, and holds back only a beginning of them."""
+
+    def __init__(self, keys: bytes) -> None:
+        self._keys = keys
+        self._matched = 0
+
+    def filter(self, data: bytes) -> tuple[bytes, bool]:
+        """Return what to pass on, and whether the whole sequence was typed."""
+        if not self._keys:
+            return data, False
+        passed = bytearray()
+        for byte in data:
+            if byte != self._keys[self._matched] and self._matched:
+                passed += self._keys[: self._matched]
+                self._matched = 0
+            if byte != self._keys[self._matched]:
+                passed.append(byte)
+                continue
+            self._matched += 1
+            if self._matched == len(self._keys):
+                self._matched = 0
+                return bytes(passed), True
+        return bytes(passed), False
+
+
 class _Session:
     def __init__(self, socket: _socket.socket, pidfd: int, streams: Streams) -> None:
         self.socket = socket
@@ -103,11 +129,11 @@ class _Session:
         self.streams = streams
         self.reading = streams.stdin
         self.pending = b""  # a packet of input the supervisor has no room for yet
-        self.matched = 0  # detach keys seen so far
+        self.keys = DetachKeys(streams.detach_keys if streams.terminal else b"")
         self.status: int | None = None
         socket.setblocking(False)
         if streams.proxy_signals:
-            for number in _PROXIED:
+            for number in PROXIED_SIGNALS:
                 _signal.signal(number, self._proxy)
 
     def _proxy(self, number: int, _frame: object) -> None:
@@ -121,7 +147,7 @@ class _Session:
         for fd in (0, 1, 2):
             if os.isatty(fd):
                 self._send_size(fd)
-                _signal.signal(_SIGWINCH, lambda _number, _frame, fd=fd: self._send_size(fd))
+                _signal.signal(SIGWINCH, lambda _number, _frame, fd=fd: self._send_size(fd))
                 return
 
     def _send_size(self, fd: int) -> None:
@@ -190,27 +216,10 @@ class _Session:
             self.reading = False
             self._send_input(b"")
             return False
-        keys = self.streams.detach_keys if self.streams.terminal else b""
-        if keys:
-            kept = bytearray()
-            for byte in data:
-                if byte == keys[self.matched]:
-                    self.matched += 1
-                    if self.matched == len(keys):
-                        self.matched = 0
-                        return True
-                    continue
-                kept += keys[: self.matched]
-                self.matched = 0
-                if byte == keys[0]:
-                    self.matched = 1
-                else:
-                    kept.append(byte)
-            data = bytes(kept)
-            if not data:
-                return False
-        self._send_input(protocol.INPUT + data)
-        return False
+        data, detached = self.keys.filter(data)
+        if data:
+            self._send_input(protocol.INPUT + data)
+        return detached
 
     def _send_input(self, packet: bytes) -> None:
         """Send a packet of input (empty: its end), or keep it until the supervisor has room."""

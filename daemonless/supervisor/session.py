@@ -11,14 +11,12 @@ import tty
 
 from daemonless.files import write_all
 from daemonless.isolation.enter import Entered
+from daemonless.supervisor.attach import PROXIED_SIGNALS, SIGWINCH, DetachKeys
 from daemonless.supervisor.protocol import CHUNK
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-_SIGWINCH = 28
-_PROXIED = (1, 2, 3, 10, 12, 14, 15)
 
 
 class Pipes:
@@ -54,9 +52,12 @@ def _close_all(descriptors: Iterable[int]) -> None:
         os.close(fd)
 
 
-def attend(entered: Entered, pipes: Pipes, *, interactive: bool) -> int:
-    """Connect this process's streams to the entered process until it ends; return its exit status."""
-    session = _Session(entered, pipes, interactive=interactive)
+def attend(entered: Entered, pipes: Pipes, *, interactive: bool, detach_keys: bytes) -> int:
+    """Connect this process's streams to the entered process until it ends; return its exit status.
+
+    The detach keys, typed into a terminal, leave the process running and give 0.
+    """
+    session = _Session(entered, pipes, interactive=interactive, detach_keys=detach_keys)
     saved = None
     if entered.console >= 0 and interactive and os.isatty(0):
         saved = termios.tcgetattr(0)
@@ -69,7 +70,8 @@ def attend(entered: Entered, pipes: Pipes, *, interactive: bool) -> int:
 
 
 class _Session:
-    def __init__(self, entered: Entered, pipes: Pipes, *, interactive: bool) -> None:
+    def __init__(self, entered: Entered, pipes: Pipes, *, interactive: bool, detach_keys: bytes) -> None:
+        self.keys = DetachKeys(detach_keys if entered.console >= 0 else b"")
         self.pid = entered.pid
         self.pidfd = os.pidfd_open(entered.pid)
         self.console = entered.console
@@ -79,7 +81,7 @@ class _Session:
         self.pending = b""
         for fd in {*self.outputs, self.stdin} - {-1}:
             os.set_blocking(fd, False)
-        for number in _PROXIED:
+        for number in PROXIED_SIGNALS:
             _signal.signal(number, self._proxy)
         if self.console >= 0:
             self._follow_window()
@@ -94,7 +96,7 @@ class _Session:
         for fd in (0, 1, 2):
             if os.isatty(fd):
                 self._copy_size(fd)
-                _signal.signal(_SIGWINCH, lambda _number, _frame, fd=fd: self._copy_size(fd))
+                _signal.signal(SIGWINCH, lambda _number, _frame, fd=fd: self._copy_size(fd))
                 return
 
     def _copy_size(self, fd: int) -> None:
@@ -119,8 +121,9 @@ class _Session:
                 self._copy_output(fd)
             if self.pending and self.stdin in events:
                 self._feed()
-            if 0 in events and self.reading:
-                self._read_input()
+            if 0 in events and self.reading and self._read_input():
+                self._leave_running()
+                return 0
         for fd in list(self.outputs):
             while fd in self.outputs and self._copy_output(fd):
                 pass
@@ -146,16 +149,35 @@ class _Session:
             os.close(fd)
         return False
 
-    def _read_input(self) -> None:
+    def _read_input(self) -> bool:
+        """Pass on what was typed or piped; True if the detach keys were among it."""
         try:
-            self.pending = os.read(0, CHUNK)
+            data = os.read(0, CHUNK)
         except OSError:
-            self.pending = b""
+            data = b""
+        if not data:
+            self.reading = False
+            self._close_stdin()
+            return False
+        self.pending, detached = self.keys.filter(data)
         if self.pending:
             self._feed()
+        return detached
+
+    def _leave_running(self) -> None:
+        """Keep the terminal open in the background: its last master's end would hang it up."""
+        if os.fork():
             return
-        self.reading = False
-        self._close_stdin()
+        try:
+            os.setsid()
+            os.set_blocking(self.console, True)
+            null = os.open("/dev/null", os.O_RDWR)
+            for number in (0, 1, 2):
+                os.dup2(null, number)
+            while os.read(self.console, CHUNK):
+                pass
+        finally:
+            os._exit(0)
 
     def _feed(self) -> None:
         try:
