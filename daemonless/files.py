@@ -44,7 +44,7 @@ def write_atomic(path: str, data: bytes, *, durable: bool = True, mode: int = 0o
         os.unlink(temporary)
         raise
     if durable:
-        sync_directory(directory)
+        sync(directory)
 
 
 def write_all(fd: int, data: bytes) -> None:
@@ -54,9 +54,9 @@ def write_all(fd: int, data: bytes) -> None:
         view = view[os.write(fd, view) :]
 
 
-def sync_directory(path: str) -> None:
-    """Make renames and unlinks in the directory durable (fsync(2), NOTES)."""
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+def sync(path: str) -> None:
+    """Make a file's content, or a directory's renames and unlinks, durable (fsync(2), NOTES)."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(fd)
     finally:

@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
 def main(args: Args) -> int:
     """Create a container and print its id."""
-    container, _ = create(args)
+    container, _ = create(args, durable=True)
     print(container.id)
     return 0
 
 
-def create(args: Args) -> tuple[Container, RunRequest]:
+def create(args: Args, *, durable: bool) -> tuple[Container, RunRequest]:
     """Create the container the command line describes, pulling its image if that is missing."""
     paths = args.paths
     request = from_args(args, warn=warn)
@@ -41,7 +41,7 @@ def create(args: Args) -> tuple[Container, RunRequest]:
     _have_layers(args, image, id_map)
     if args.replace and request.name:
         _remove_named(args, request.name)
-    container = lifecycle.create(paths, request, image, id_map, warn)
+    container = lifecycle.create(paths, request, image, id_map, durable=durable, warn=warn)
     if args.cidfile:
         try:
             write_new_file(args.cidfile, container.id)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def main(args: Args) -> int:
     """Run a command in a new container; the result is the command's exit status."""
     create.check_descriptors(args.preserve_fds)
-    container, request = create.create(args)
+    container, request = create.create(args, durable=False)
     paths = args.paths
     if args.tty and args.interactive and not args.detach and not os.isatty(0):
         create.warn("the input is not a terminal, so --tty --interactive may not work as expected")

@@ -21,7 +21,7 @@ from daemonless.containers.request import RunRequest
 from daemonless.containers.spec import build_spec, mapped_ids
 from daemonless.containers.store import Container, ContainerStore, Staging
 from daemonless.errors import Conflict, DaemonlessError, NameInUse, NotFound, SetupFailed
-from daemonless.files import make_private_directory, sync_directory, write_atomic
+from daemonless.files import make_private_directory, sync, write_atomic
 from daemonless.images.store import Image
 from daemonless.isolation import seccomp
 from daemonless.isolation.launch import Start
@@ -54,11 +54,18 @@ class Started(Record):
 
 
 def create(
-    paths: Paths, request: RunRequest, image: Image, id_map: IdMap, warn: Callable[[str], None]
+    paths: Paths,
+    request: RunRequest,
+    image: Image,
+    id_map: IdMap,
+    *,
+    durable: bool,
+    warn: Callable[[str], None],
 ) -> Container:
     """Make a container of `image`, whose layers must be unpacked for `id_map`.
 
-    Raises NameInUse, or what the request or the image has wrong; then nothing is left behind.
+    `durable` waits until it would survive a power loss; without, its supervisor sees to that
+    while it runs, which takes three fsyncs, 5 to 10 ms, out of the way of `run`. Raises NameInUse, or what the request or the image has wrong; then nothing is left behind.
     """
     store = ContainerStore(paths)
     container_id = new_id()
@@ -94,13 +101,18 @@ def create(
         }
         write_atomic(f"{staging.directory}/config.json", jsonio.dumps(spec).encode(), durable=False)
         write_atomic(f"{staging.directory}/container.json", jsonio.dumps(record).encode(), durable=False)
-        if not request.rm:  # a container that ends with its run need not survive a power loss
-            sync_directory(staging.directory)
+        if durable:
+            _sync_bundle(staging.directory)
         staging.publish()
     except BaseException:
         staging.abandon()
         raise
     return Container(paths, container_id)
+
+
+def _sync_bundle(directory: str) -> None:
+    for path in (f"{directory}/config.json", f"{directory}/container.json", directory):
+        sync(path)
 
 
 def _claim_name(staging: Staging, wanted: str) -> str:
@@ -172,6 +184,10 @@ def _job(paths: Paths, container: Container, *, attached: bool, preserve_fds: in
         preserve_fds=preserve_fds,
     )
 
+    def settle() -> None:
+        if not request.rm:  # a container that ends with its run need not survive a power loss
+            _sync_bundle(container.directory)
+
     def finish(exit_record: dict[str, Any]) -> None:
         if request.rm:
             _forget(paths, container)
@@ -184,12 +200,14 @@ def _job(paths: Paths, container: Container, *, attached: bool, preserve_fds: in
         if request.rm:
             trash.empty_in_background(paths.data)
         else:
-            sync_directory(container.directory)
+            sync(f"{container.directory}/exit.json")
+            sync(container.directory)
 
     return monitor.Job(
         run_directory=container.run_directory,
         log_path=f"{container.directory}/{FILE_NAME}",
         start=start,
+        settle=settle,
         finish=finish,
         afterwards=afterwards,
         network=network,

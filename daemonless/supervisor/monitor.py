@@ -47,7 +47,8 @@ class Job(Record):
     finish: Callable[
         [dict[str, Any]], None
     ]  # takes the exit record; makes it durable or removes the container
-    afterwards: Callable[[], None] = _nothing  # what may happen once everybody knows of the end
+    settle: Callable[[], None] = _nothing  # what may happen once the container runs
+    afterwards: Callable[[], None] = _nothing  # what may happen once everybody knows of its end
     network: Slirp4netns | None = None
     log_driver: str = "k8s-file"
     interactive: bool = False
@@ -222,6 +223,7 @@ class _Monitor:
     def run(self) -> None:
         """Serve until the container's process ends, then leave its exit record."""
         deadline = time.monotonic() + self.job.timeout if self.job.timeout else 0.0
+        self.job.settle()
         while True:
             self._register()
             wait = max(0, int((deadline - time.monotonic()) * 1000)) if deadline else None
