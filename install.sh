@@ -53,7 +53,7 @@ source=$(mktemp -d)
 trap 'rm -rf "$source"' EXIT
 cp -R "$here/daemonless" "$here/pyproject.toml" "$here/README.md" "$here/LICENSE" "$source/"
 umask 022
-"$python" -m venv --clear "$prefix"
+"$python" -m venv "$prefix"
 "$prefix/bin/pip" install --quiet --disable-pip-version-check --root-user-action=ignore --compile "$source$extras"
 packages=$("$prefix/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
 
@@ -69,7 +69,7 @@ import sys
 sys.path.append("$packages")
 from daemonless.__main__ import main
 
-sys.exit(main())
+main()
 LAUNCHER
 chmod 0755 "$launcher"
 mv -f "$launcher" "$bin/daemonless"
@@ -80,7 +80,7 @@ mv -f "$launcher" "$bin/daemonless"
 "$here/scripts/prepare-user" "$user"
 say "a container, run by $user (uid $(id -u "$user"))"
 # shellcheck disable=SC2016  # the variables are for the shell in the container
-"$here/scripts/as-user" "$user" "$bin/daemonless" run --rm --hostname first-container starter sh -c '
+"$here/scripts/as-user" "$user" "$bin/daemonless" run --rm --hostname first-container daemonless.local/starter-busybox sh -c '
     read -r inside outside length </proc/self/uid_map
     echo "hostname   $(hostname)"
     echo "pid        $$"

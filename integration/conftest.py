@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from harness import Cli, Terminal, adopt_orphans, eventually, is_ours
 
-STARTER = "starter"
+STARTER = "daemonless.local/starter-busybox"
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -90,7 +90,7 @@ def fresh(scratch: Path, request: pytest.FixtureRequest) -> Iterator[Cli]:
 
 @pytest.fixture(scope="session")
 def image() -> str:
-    """The built-in starter image: busybox, and a Debian's /etc."""
+    """The built-in starter image: this machine's static busybox."""
     return STARTER
 
 
