@@ -191,6 +191,8 @@ def _arguments(request: RunRequest, image: dict[str, Any]) -> list[str]:
 
 def _image_user(image: dict[str, Any]) -> str:
     value = image.get("User") or ""
+    if not isinstance(value, str):
+        raise InvalidData("the image's User is not a string", "override it with --user")
     try:
         return grammar.user(value, "User") if value else ""
     except UsageError as error:

@@ -20,6 +20,17 @@ DEFAULT_SHM_SIZE = 64 << 20
 DEFAULT_STOP_TIMEOUT = 10
 
 
+def config_section(image_config: dict[str, Any]) -> dict[str, Any]:
+    """Return the `config` object of an image's config document (image-spec, config.md, "Properties").
+
+    It may be missing or null. Raises InvalidData if it is anything else but an object.
+    """
+    section = image_config.get("config") or {}
+    if not isinstance(section, dict):
+        raise InvalidData("the image's config is not an object")
+    return section
+
+
 class Mount(Record):
     """One mount the user asked for, in the words of the runtime spec."""
 
@@ -97,6 +108,7 @@ class RunRequest(Record):
     interactive: bool = False
     tty: bool = False
     detach_keys: tuple[int, ...] = (16, 17)  # ctrl-p, ctrl-q
+    preserve_fds: int = 0  # descriptors from 3 on that the process inherits
     init: bool = False  # isolation has a reaper of its own: `args` stays what the image says
     rm: bool = False
     stop_signal: int = 0
@@ -151,13 +163,14 @@ class RunRequest(Record):
         They are data from outside: labels never control anything (CVE-2026-53488), and a value
         that breaks its grammar is left out with a warning.
         """
-        section = config.get("config") or {}
+        section = config_section(config)
+        found = section.get("Labels") or {}
         labels = {}
-        for key, value in (section.get("Labels") or {}).items():
-            if key and isinstance(value, str):
-                labels[key] = value
+        for key in found:
+            if key and isinstance(found, dict) and isinstance(found[key], str):
+                labels[key] = found[key]
             else:
-                warn(f"ignoring the image's label {printable(key)!r}: it is not KEY=VALUE")
+                warn(f"ignoring the image's label {printable(str(key))!r}: it is not KEY=VALUE")
         number = self.stop_signal
         if not number and section.get("StopSignal"):
             try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from daemonless.containers.host_facts import HostFacts
 from daemonless.containers.process import build_process
-from daemonless.containers.request import RunRequest
+from daemonless.containers.request import RunRequest, config_section
 from daemonless.containers.spec_mounts import build_mounts
 from daemonless.isolation.userns import IdMap
 from daemonless.oci.runtime import OCI_VERSION
@@ -73,7 +73,7 @@ def build_spec(
         "ociVersion": OCI_VERSION,
         "process": build_process(
             request,
-            image_config.get("config") or {},
+            config_section(image_config),
             hostname=hostname,
             id_map=id_map,
             host=host,

@@ -1,0 +1,129 @@
+import os
+
+import pytest
+
+from daemonless.containers import grammar_security as gs
+from daemonless.containers.request import Security, Userns
+from daemonless.errors import Unsupported, UsageError
+from daemonless.oci.runtime import CAPABILITIES
+
+LAST = len(CAPABILITIES) - 1
+
+
+def security(*values, privileged=False):
+    return gs.security(values, "/home/me", privileged=privileged)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("no-new-privileges", Security(no_new_privileges=True)),
+        ("no-new-privileges:true", Security(no_new_privileges=True)),
+        ("no-new-privileges=false", Security()),
+        ("seccomp=unconfined", Security(seccomp="unconfined")),
+        ("seccomp:unconfined", Security(seccomp="unconfined")),
+        ("seccomp=/etc/p.json", Security(seccomp="/etc/p.json")),
+        ("seccomp=p.json", Security(seccomp="/home/me/p.json")),
+        ("mask=/proc/a:/proc/b", Security(mask=("/proc/a", "/proc/b"))),
+        ("unmask=all", Security(unmask=("ALL",))),
+        ("unmask=/proc/*", Security(unmask=("/proc/*",))),
+        ("systempaths=unconfined", Security(unmask=("ALL",))),
+        ("label=disable", Security()),
+        ("label:disable", Security()),
+        ("apparmor=unconfined", Security()),
+    ],
+)
+def test_security(value, expected):
+    assert security(value) == expected
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["", "seccomp", "seccomp=", "no-new-privileges=maybe", "mask=", "mask=proc", "unmask=/a:b",
+     "mask=/a/../b", "systempaths=none", "selinux=off", "no_new_privileges", "mask=/a\n"],
+)  # fmt: skip
+def test_security_refuses_what_it_does_not_know(value):
+    with pytest.raises(UsageError, match="--security-opt"):
+        security(value)
+
+
+@pytest.mark.parametrize("value", ["label=type:spc_t", "apparmor=my-profile", "proc-opts=hidepid=2"])
+def test_security_refuses_what_it_could_not_apply(value):
+    with pytest.raises(Unsupported, match="rootless"):
+        security(value)
+
+
+def test_security_options_add_up():
+    both = security("no-new-privileges", "mask=/a", "mask=/b", "unmask=/c")
+    assert both == Security(no_new_privileges=True, mask=("/a", "/b"), unmask=("/c",))
+
+
+def test_privileged_lifts_seccomp_unless_a_profile_is_named():
+    assert security(privileged=True).seccomp == "unconfined"
+    assert security("seccomp=/p", privileged=True).seccomp == "/p"
+
+
+def test_capability_lists_may_have_commas():
+    assert gs.capabilities(["net_raw,SYS_TIME", "net_raw"], "--cap-add") == ("CAP_NET_RAW", "CAP_SYS_TIME")
+
+
+@pytest.mark.parametrize(
+    ("add", "drop", "expected"),
+    [
+        ((), (), {"CAP_CHOWN", "CAP_KILL"}),
+        (("CAP_NET_RAW",), (), {"CAP_CHOWN", "CAP_KILL", "CAP_NET_RAW"}),
+        ((), ("CAP_KILL",), {"CAP_CHOWN"}),
+        ((), ("CAP_NET_RAW",), {"CAP_CHOWN", "CAP_KILL"}),
+        ((), ("ALL",), set()),
+        (("CAP_NET_RAW",), ("ALL",), {"CAP_NET_RAW"}),
+        (("ALL",), (), set(CAPABILITIES)),
+        (("ALL",), ("CAP_KILL",), set(CAPABILITIES) - {"CAP_KILL"}),
+    ],
+)
+def test_merge_capabilities(add, drop, expected):
+    merged = gs.merge_capabilities(("CAP_CHOWN", "CAP_KILL"), add, drop, LAST)
+    assert set(merged) == expected
+    assert list(merged) == sorted(merged)
+
+
+def test_a_capability_is_not_added_and_dropped():
+    with pytest.raises(UsageError, match="both"):
+        gs.merge_capabilities((), ("CAP_KILL",), ("CAP_KILL",), LAST)
+
+
+def test_capabilities_beyond_the_kernel_are_refused_or_left_out_of_all():
+    with pytest.raises(Unsupported, match="CAP_BPF"):
+        gs.merge_capabilities((), ("CAP_BPF",), (), 37)
+    assert "CAP_BPF" not in gs.merge_capabilities((), ("ALL",), (), 37)
+
+
+def test_userns():
+    me, group = os.getuid(), os.getgid()
+    assert gs.userns("") == gs.userns("host") == Userns()
+    assert gs.userns("keep-id") == Userns(mode="keep-id", uid=me, gid=group)
+    assert gs.userns("keep-id:uid=7") == Userns(mode="keep-id", uid=7, gid=group)
+    assert gs.userns("keep-id:uid=7,gid=8") == Userns(mode="keep-id", uid=7, gid=8)
+
+
+@pytest.mark.parametrize(
+    "value", ["keepid", "keep-id:x=1", "keep-id:uid=-1", "keep-id:uid=4294967295", "host:1"]
+)
+def test_userns_refuses(value):
+    with pytest.raises(UsageError, match="--userns"):
+        gs.userns(value)
+
+
+@pytest.mark.parametrize("value", ["auto", "nomap", "auto:size=1", "container:x", "ns:/x"])
+def test_userns_of_later_versions(value):
+    with pytest.raises(Unsupported, match="not supported yet"):
+        gs.userns(value)
+
+
+def test_namespace():
+    assert gs.namespace("", "--pid") == gs.namespace("private", "--pid") == "private"
+    assert gs.namespace("host", "--pid") == "host"
+    assert gs.namespace("shareable", "--ipc") == "private"
+    with pytest.raises(UsageError, match="--pid"):
+        gs.namespace("shareable", "--pid")
+    with pytest.raises(Unsupported, match="joining"):
+        gs.namespace("container:x", "--pid")
