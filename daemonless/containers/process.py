@@ -84,13 +84,13 @@ def exec_process(
     workdir: str = "",
     tty: bool = False,
     privileged: bool = False,
-) -> Process:
+) -> dict[str, Any]:
     """Return the process of an `exec` in the container of `spec` and `request`.
 
     Like the container's own in everything that is not given: one rule for both, so that `exec`
     is never less confined than `run` (CVE-2022-27650).
     """
-    own: Process = spec["process"]
+    own: dict[str, Any] = spec["process"]
     user = user or own["user"].get("username", "")
     chosen = dict(entry.partition("=")[::2] for entry in own["env"])
     if tty:
