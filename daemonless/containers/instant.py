@@ -20,7 +20,7 @@ def parse_instant(text: str, now: int) -> str:
     ago = duration(text)
     nanoseconds = now - ago if ago is not None else _seconds(text)
     if nanoseconds is None:
-        nanoseconds = _rfc3339(text)
+        nanoseconds = rfc3339(text)
     if nanoseconds is not None:
         return timestamp(nanoseconds)
     raise UsageError(
@@ -54,7 +54,8 @@ def duration(text: str) -> int | None:
     return total if text and not number else None
 
 
-def _rfc3339(text: str) -> int | None:
+def rfc3339(text: str) -> int | None:
+    """Return an RFC 3339 time in nanoseconds since the epoch, or None if it is not one."""
     date, separator, clock = text.replace(" ", "T", 1).partition("T")
     if separator and not clock:
         return None

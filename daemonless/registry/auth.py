@@ -68,18 +68,13 @@ class _ChallengeParser:
         while self.at < len(self.text):
             scheme = self._token()
             parameters: list[tuple[str, str]] = []
-            if self._skip(" \t"):
-                self._skip(" \t,")
-                while (parameter := self._parameter()) is not None:
-                    parameters.append(parameter)
-                    if not self._skip(" \t,"):
-                        break
+            while self._skip(" \t,") and (parameter := self._parameter()) is not None:
+                parameters.append(parameter)
             if len({name for name, _ in parameters}) != len(parameters):
                 raise InvalidData("the registry's WWW-Authenticate header repeats a parameter")
-            challenges.append(Challenge(scheme=scheme.lower(), parameters=tuple(parameters)))
             if self.at < len(self.text) and self.text[self.at - 1] not in " \t,":
                 raise self._malformed()
-            self._skip(" \t,")
+            challenges.append(Challenge(scheme=scheme.lower(), parameters=tuple(parameters)))
         return challenges
 
     def _parameter(self) -> tuple[str, str] | None:

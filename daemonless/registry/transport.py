@@ -272,7 +272,10 @@ def _mapped(url: str) -> Iterator[None]:
     except requests.exceptions.SSLError as error:
         reason = _find(error, ssl.SSLCertVerificationError)
         if reason is None:
-            raise Unreachable(f"cannot reach registry {host}: it does not answer with TLS") from None
+            raise Unreachable(
+                f"cannot reach registry {host}: it does not answer with TLS",
+                "for a registry without TLS: --tls-verify=false",
+            ) from None
         raise Untrusted(
             f"cannot reach registry {host}: its certificate is not trusted: {reason.verify_message}",
             f"put its CA into ~/.config/containers/certs.d/{host}/ca.crt, or use --tls-verify=false",

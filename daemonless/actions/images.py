@@ -1,0 +1,167 @@
+"""images: list the images of this machine."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from daemonless.actions import columns
+from daemonless.actions.format import Listing, Struct
+from daemonless.actions.image_filters import Filters
+from daemonless.containers.instant import rfc3339
+from daemonless.containers.store import ContainerStore
+from daemonless.images.store import Image, ImageStore
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from daemonless.actions.args import Args
+
+NONE = "<none>"
+_DEFAULT = "table {{.Repository}}\t{{.Tag}}\t{{.ID}}\t{{.Created}}\t{{.Size}}"
+_WITH_DIGESTS = "table {{.Repository}}\t{{.Tag}}\t{{.Digest}}\t{{.ID}}\t{{.Created}}\t{{.Size}}"
+_HEADINGS = {"ID": "IMAGE ID", "CreatedAt": "CREATED AT", "CreatedSince": "CREATED"}
+_SORT = {
+    "created": lambda row: -row["_created"],
+    "id": lambda row: row["Id"],
+    "repository": lambda row: (row["Repository"], row["Tag"]),
+    "size": lambda row: row["_size"],
+    "tag": lambda row: (row["Tag"], row["Repository"]),
+}
+
+
+class Row(Struct):
+    """One line: an image under one of its names, with the fields of podman's templates."""
+
+    def __init__(self, image: Image, name: str, containers: _Containers, *, truncate: bool) -> None:
+        repository, tag = split_name(name)
+        created = created_seconds(image)
+        stamp = time.strftime("%Y-%m-%d %H:%M:%S +0000 UTC", time.gmtime(created)) if created else "N/A"
+        since = columns.ago(time.time() - created) if created else "N/A"
+        identity = image.id.partition(":")[2]
+        super().__init__(
+            ID=identity[:12] if truncate else image.id,
+            Id=identity,
+            Repository=repository,
+            Tag=tag,
+            Digest=image.source_digest,
+            Created=since,
+            CreatedSince=since,
+            CreatedAt=stamp,
+            CreatedTime=stamp,
+            Size=columns.size(image.size),
+            VirtualSize=columns.size(image.size),
+            SharedSize=columns.size(0),
+            Labels=image.labels,
+            Names=list(image.names),
+            History=list(image.names),
+            RepoTags=[each for each in image.names if "@" not in each],
+            RepoDigests=repo_digests(image),
+            ParentId="",
+            Dangling=not image.names,
+            ReadOnly=False,
+            _created=created,
+            _size=image.size,
+        )
+        self._containers = containers
+        self._image = image
+
+    def __missing__(self, field: str) -> int:
+        if field != "Containers":
+            raise KeyError(field)
+        return self._containers.count(self._image.id)
+
+    def complete(self) -> dict[str, Any]:
+        """Return all public fields."""
+        fields = {name: value for name, value in self.items() if name[0] != "_"}
+        return {**fields, "Containers": self["Containers"]}
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what `--format json` shows of the image, in podman's shape."""
+        created = self["_created"]
+        return {
+            "Id": self["Id"],
+            "ParentId": "",
+            "RepoTags": self["RepoTags"],
+            "RepoDigests": self["RepoDigests"],
+            "Size": self["_size"],
+            "SharedSize": 0,
+            "VirtualSize": self["_size"],
+            "Labels": self["Labels"] or None,
+            "Containers": self["Containers"],
+            **({"Dangling": True} if self["Dangling"] else {}),
+            "Names": self["Names"],
+            "Digest": self["Digest"],
+            "History": self["History"],
+            "Created": created,
+            "CreatedAt": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(created)),
+        }
+
+
+class _Containers:
+    """How many containers use each image, counted when first asked."""
+
+    def __init__(self, args: Args) -> None:
+        self._args = args
+        self._counts: dict[str, int] | None = None
+
+    def count(self, image_id: str) -> int:
+        if self._counts is None:
+            self._counts = {}
+            for container in ContainerStore(self._args.paths).containers():
+                used = container.record.get("imageId", "")
+                self._counts[used] = self._counts.get(used, 0) + 1
+        return self._counts.get(image_id, 0)
+
+
+def main(args: Args) -> int:
+    """Print the images that the filters let through."""
+    store = ImageStore(args.paths.data)
+    images = store.images()
+    filters = Filters(args.filter or (), store, args.image)
+    containers = _Containers(args)
+    rows = [
+        Row(image, name, containers, truncate=not args.no_trunc)
+        for image in images
+        if filters.let_through(image)
+        for name in image.names or ("",)
+        if filters.shows_name(name)
+    ]
+    rows.sort(key=_SORT[args.sort])
+    for line in store.damaged:
+        os.write(2, f"Warning: {line}\n".encode("utf-8", "backslashreplace"))
+    if args.quiet:
+        ids = dict.fromkeys(f"sha256:{row['Id']}" if args.no_trunc else row["Id"][:12] for row in rows)
+        print("".join(f"{identity}\n" for identity in ids), end="")
+        return 0
+    template = args.format or (_WITH_DIGESTS if args.digests else _DEFAULT)
+    as_json = [row.as_json() for row in _one_of_each(rows)] if template.strip() == "json" else None
+    print(Listing(rows, _HEADINGS).render(template, noheading=args.noheading, as_json=as_json), end="")
+    return 0
+
+
+def _one_of_each(rows: list[Row]) -> list[Row]:
+    return list({(row["Id"], row["Digest"]): row for row in reversed(rows)}.values())[::-1]
+
+
+def split_name(name: str) -> tuple[str, str]:
+    """Return repository and tag of a full name, `<none>` for what it lacks."""
+    repository, at, _ = name.partition("@")
+    if at:
+        return repository, NONE
+    repository, _, tag = name.rpartition(":")
+    return (repository, tag) if repository else (NONE, NONE)
+
+
+def repo_digests(image: Image) -> list[str]:
+    """Return the image's repositories with the digests it is known by there."""
+    repositories = dict.fromkeys(split_name(name)[0] for name in image.names)
+    digests = dict.fromkeys((image.source_digest, image.digest))
+    return [f"{repository}@{digest}" for repository in repositories for digest in digests]
+
+
+def created_seconds(image: Image) -> int:
+    """Return the creation time in seconds since the epoch, 0 if the image tells none."""
+    nanoseconds = rfc3339(image.created)
+    return (nanoseconds or 0) // 10**9

@@ -1,0 +1,97 @@
+"""rmi: remove images, or only names of images."""
+
+from __future__ import annotations
+
+from daemonless.actions.each import report
+from daemonless.containers import lifecycle
+from daemonless.containers.store import Container, ContainerStore
+from daemonless.errors import Conflict, DaemonlessError, InvalidData, NotFound, UsageError
+from daemonless.images.store import Image, ImageStore
+from daemonless.layers import trash
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from daemonless.actions.args import Args
+
+_MISSING, _IN_USE = 1, 2
+
+
+def main(args: Args) -> int:
+    """Remove each image, print what became of it, and return podman's exit status.
+
+    2 if one is used by a container, 1 if one does not exist, 125 for anything else.
+    """
+    store = ImageStore(args.paths.data)
+    names = args.images
+    if args.all:
+        names = tuple(dict.fromkeys(image.id for image in store.images()))
+    elif not names:
+        raise UsageError(
+            "no image was named",
+            "name one, or use --all; `rmi $(daemonless images -q ...)` had nothing to remove",
+        )
+    statuses = {_remove_reported(args, store, name) for name in names}
+    trash.empty_in_background(args.paths.data)
+    return next((status for status in (_IN_USE, 125, _MISSING) if status in statuses), 0)
+
+
+def _remove_reported(args: Args, store: ImageStore, name: str) -> int:
+    try:
+        _remove(args, store, name)
+    except NotFound as error:
+        if args.force or args.ignore:
+            return 0
+        report(error)
+        return _MISSING
+    except DaemonlessError as error:
+        report(error)
+        return error.exit_status
+    return 0
+
+
+def _remove(args: Args, store: ImageStore, name: str) -> None:
+    try:
+        image = store.resolve(name)
+    except InvalidData:
+        for untagged in store.forget(name):
+            print(f"Untagged: {untagged}")
+        return
+    full_name = store.name_of(image, name)
+    if full_name and len(image.names) > 1:
+        store.untag(full_name)
+        print(f"Untagged: {full_name}")
+        return
+    if not full_name and len(image.names) > 1 and not (args.force or args.all):
+        raise Conflict(
+            f"image {image.id[7:19]} has more than one name: {', '.join(image.names)}",
+            "remove the names one by one, or the image with all its names with --force",
+        )
+    _free(args, image)
+    for other in _same_image(store, image):
+        store.remove(other)
+        for untagged in other.names:
+            print(f"Untagged: {untagged}")
+    print(f"Deleted: {image.id.partition(':')[2]}")
+
+
+def _same_image(store: ImageStore, image: Image) -> list[Image]:
+    """Return all manifests with the image's config: the same image, compressed in other ways."""
+    return [other for other in store.images() if other.id == image.id]
+
+
+def _free(args: Args, image: Image) -> None:
+    """Make sure that no container uses the image; with --force remove those that do."""
+    for container in users(ContainerStore(args.paths), image.id):
+        if not args.force:
+            raise Conflict(
+                f"image {image.names[0] if image.names else image.id[7:19]} is used by container"
+                f" {container.name}",
+                f"remove that first: daemonless rm {container.name}; or with the image: rmi --force",
+                exit_status=_IN_USE,
+            )
+        lifecycle.remove(args.paths, container, force=True)
+
+
+def users(store: ContainerStore, image_id: str) -> list[Container]:
+    """Return the containers made from an image."""
+    return [each for each in store.containers() if each.record.get("imageId") == image_id]

@@ -1,0 +1,72 @@
+"""`images`: list images."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import typer
+
+from daemonless.commands import complete
+from daemonless.commands.invoke import perform
+from daemonless.commands.options import selection
+
+
+def images(
+    ctx: typer.Context,
+    image: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="NAME",
+            help="List only images of this name, with or without registry and tag; * and ? are patterns.",
+            autocompletion=complete.images,
+        ),
+    ] = None,
+    *,
+    all: Annotated[
+        bool,
+        typer.Option(
+            "--all",
+            "-a",
+            help="List images without a name too, as is the default.",
+            rich_help_panel=selection.SELECTION,
+        ),
+    ] = False,
+    filter: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--filter",
+            "-f",
+            metavar="KEY=VALUE",
+            help="List what matches before, dangling, id, label, reference, since or until; repeatable.",
+            rich_help_panel=selection.SELECTION,
+        ),
+    ] = None,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Print only IDs.", rich_help_panel=selection.OUTPUT)
+    ] = False,
+    digests: Annotated[
+        bool, typer.Option("--digests", help="Show digests too.", rich_help_panel=selection.OUTPUT)
+    ] = False,
+    format: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            metavar="TEMPLATE",
+            help="Print json, or what a Go template makes of each image; table aligns columns.",
+            rich_help_panel=selection.OUTPUT,
+        ),
+    ] = None,
+    no_trunc: selection.NoTrunc = False,
+    noheading: Annotated[
+        bool,
+        typer.Option(
+            "--noheading", "-n", help="Leave out the column headings.", rich_help_panel=selection.OUTPUT
+        ),
+    ] = False,
+    sort: Annotated[
+        Literal["created", "id", "repository", "size", "tag"],
+        typer.Option("--sort", help="Order by this column.", rich_help_panel=selection.OUTPUT),
+    ] = "created",
+) -> None:
+    """List the images of this machine."""
+    perform(ctx)

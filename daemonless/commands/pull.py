@@ -1,0 +1,29 @@
+"""`pull`: fetch images."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from daemonless.commands.invoke import perform
+from daemonless.commands.options import lifecycle
+
+
+def pull(
+    ctx: typer.Context,
+    images: Annotated[
+        list[str] | None, typer.Argument(metavar="IMAGE...", help="Images by name, with a tag or a digest.")
+    ] = None,
+    *,
+    quiet: lifecycle.Quiet = False,
+    platform: lifecycle.Platform = None,
+    tls_verify: lifecycle.TlsVerify = None,
+    creds: lifecycle.Creds = None,
+    authfile: lifecycle.Authfile = None,
+) -> None:
+    """Pull images from their registries and print their IDs.
+
+    A name without a registry means docker.io, one without a tag means latest.
+    """
+    perform(ctx)

@@ -1,0 +1,167 @@
+"""Content-addressed files in an OCI image layout (image-spec, image-layout.md).
+
+    images/oci-layout                the layout's version
+    images/index.json                see daemonless.images.store
+    images/blobs/sha256/HEX          manifests, configs, layers as they came
+
+A blob gets its name by a rename, after its bytes have been verified; the fsync may come later,
+but comes before index.json names an image that uses it. So a blob that some image uses is whole,
+and one that none uses is only as good as its hash, which is what `is_intact` looks at.
+
+On the hot path: hashing is only loaded by what writes.
+"""
+
+from __future__ import annotations
+
+import os
+
+from daemonless.errors import DaemonlessError, NotFound
+from daemonless.files import Lock, make_private_directory, read_file, sync, write_all, write_atomic
+from daemonless.oci.digest import Digest, digest_of, new_hash
+from daemonless.oci.image import MAX_DOCUMENT
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import TracebackType
+
+_LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
+_STAGED = "blob."
+
+
+class BlobStore:
+    """The blobs below `data`, the root of all durable state."""
+
+    def __init__(self, data: str) -> None:
+        self.root = f"{data}/images"
+        self.staging = f"{data}/tmp"
+
+    def prepare(self) -> None:
+        """Make the layout's directories; raises OSError."""
+        make_private_directory(f"{self.root}/blobs/sha256")
+        make_private_directory(self.staging)
+        if not os.path.exists(f"{self.root}/oci-layout"):
+            write_atomic(f"{self.root}/oci-layout", _LAYOUT)
+
+    def path(self, digest: str) -> str:
+        """Return where the blob of a digest lies, or would lie."""
+        checked = Digest(digest)
+        return f"{self.root}/blobs/{checked.algorithm}/{checked.hex}"
+
+    def has(self, digest: str, size: int | None = None) -> bool:
+        """Return whether the blob is there, with the size expected."""
+        try:
+            status = os.stat(self.path(digest))
+        except FileNotFoundError:
+            return False
+        return size is None or status.st_size == size
+
+    def is_intact(self, digest: str, size: int) -> bool:
+        """Return whether the blob is there and its bytes still have its digest."""
+        if not self.has(digest, size):
+            return False
+        state = new_hash(Digest(digest).algorithm)
+        fd = os.open(self.path(digest), os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            while data := os.read(fd, 1 << 20):
+                state.update(data)
+        finally:
+            os.close(fd)
+        return bool(state.hexdigest() == Digest(digest).hex)
+
+    def read(self, digest: str, limit: int = MAX_DOCUMENT) -> bytes:
+        """Return the content of a small blob; raises NotFound or InvalidData."""
+        try:
+            return read_file(self.path(digest), limit, what=f"blob {digest}")
+        except FileNotFoundError:
+            raise NotFound(f"blob {digest} is missing from the store", "pull the image again") from None
+
+    def add(self, data: bytes) -> Digest:
+        """Store a document and return its digest; raises OSError."""
+        digest = digest_of(data)
+        if not self.has(digest, len(data)):
+            with self.stage(digest) as staged:
+                staged.write(data)
+                staged.commit()
+                staged.sync()
+        return digest
+
+    def stage(self, digest: str) -> Staged:
+        """Return a new file that becomes the blob of `digest` when it is committed."""
+        return Staged(self, digest)
+
+    def sweep(self) -> None:
+        """Remove what writers that died have left in the staging directory."""
+        try:
+            names = os.listdir(self.staging)
+        except FileNotFoundError:
+            return
+        for name in names:
+            if name.startswith(_STAGED):
+                lock = Lock(f"{self.staging}/{name}")
+                try:
+                    if lock.try_acquire():  # a living writer holds it
+                        os.unlink(lock.path)
+                except FileNotFoundError:
+                    pass
+                finally:
+                    lock.release()
+
+
+class Staged:
+    """A blob being written, under a name nobody looks for; gone on exit unless committed.
+
+    The file is its own lock, so that `sweep` can tell a dead writer's from a living one's.
+    """
+
+    def __init__(self, store: BlobStore, digest: str) -> None:
+        self._target = store.path(digest)
+        self._committed = False
+        while True:
+            name = f"{store.staging}/{_STAGED}{os.getpid():x}.{os.urandom(6).hex()}"
+            self._file = Lock(name)
+            self._file.acquire()
+            if os.fstat(self._file.fd).st_nlink:  # not swept between its creation and the lock
+                break
+            self._file.release()
+
+    def write(self, data: bytes) -> None:
+        """Append; raises OSError."""
+        write_all(self._file.fd, data)
+
+    def commit(self) -> str:
+        """Give the blob its name and return its path; the caller has verified the bytes."""
+        make_private_directory(self._target.rpartition("/")[0])
+        os.rename(self._file.path, self._target)
+        self._committed = True
+        return self._target
+
+    def sync(self) -> None:
+        """Make content and name survive a power loss."""
+        os.fsync(self._file.fd)
+        sync(self._target.rpartition("/")[0])
+
+    def discard(self) -> None:
+        """Remove the file unless it was committed; may be called at any time, by any thread."""
+        if not self._committed:
+            try:
+                os.unlink(self._file.path)
+            except FileNotFoundError:
+                pass
+
+    def __enter__(self) -> Staged:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.discard()
+        self._file.release()
+
+
+def store_failed(doing: str, error: OSError) -> DaemonlessError:
+    """Return the error a person should see when the store cannot be written."""
+    hints = {
+        28: "free some space, e.g. with: daemonless rmi IMAGE",
+        122: "your quota is used up: free some space, e.g. with: daemonless rmi IMAGE",
+    }
+    return DaemonlessError(f"cannot {doing}: {error.strerror}", hints.get(error.errno or 0, ""))

@@ -1,0 +1,256 @@
+"""From a reference to an image on this machine: pull.
+
+    resolve -> manifest -> config -> layers, in parallel: download, verify, unpack -> name
+
+Nothing is named until everything is in place and on disk, so a pull that fails, or is killed,
+leaves no image; finished blobs and layers stay and are not fetched again.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+from daemonless.config import Paths
+from daemonless.errors import DaemonlessError, InvalidData, NotFound, Unsupported, printable
+from daemonless.images.blobs import BlobStore, store_failed
+from daemonless.images.download import Downloads
+from daemonless.images.progress import Progress, Silent
+from daemonless.images.store import Image, ImageStore
+from daemonless.isolation.userns import IdMap, load_id_map
+from daemonless.layers.store import LayerStore
+from daemonless.layers.worker import UnpackPool
+from daemonless.oci.digest import Digest
+from daemonless.oci.image import (
+    MAX_DOCUMENT,
+    Descriptor,
+    Index,
+    Manifest,
+    Platform,
+    choose_manifest,
+    diff_ids,
+    host_platform,
+    is_suitable,
+    layer_compression,
+    parse_config,
+    parse_document,
+    platform_of_config,
+)
+from daemonless.oci.reference import Reference, parse_reference
+from daemonless.record import Record
+from daemonless.registry.client import RegistryClient, open_registry
+from daemonless.registry.credentials import find_credential, parse_creds
+
+ATTEMPTS = 3  # when a concurrent rmi removed what was about to be named
+
+
+class Resolved(Record):
+    """What a reference turned out to mean for one platform."""
+
+    source_digest: Digest  # what the registry gave for the reference itself
+    data: bytes
+    descriptor: Descriptor
+    manifest: Manifest
+
+
+class Layer(Record):
+    """A layer as it is transferred and as it is unpacked."""
+
+    descriptor: Descriptor
+    diff_id: Digest
+
+
+def pull(
+    reference: str | Reference,
+    paths: Paths,
+    *,
+    platform: Platform | None = None,
+    progress: Progress | None = None,
+    credentials: str | None = None,
+    authfile: str | None = None,
+    tls_verify: bool | None = None,
+    id_map: IdMap | None = None,
+    debug: Callable[[str], None] | None = None,
+) -> Image:
+    """Fetch an image and unpack its layers; return it.
+
+    `platform` defaults to this machine's. `credentials` is USER:PASSWORD, otherwise `authfile`
+    or the user's usual files are looked at. `tls_verify` None lets registries on this machine
+    speak plain http. The caller must have a single thread. Raises NotFound, Unsupported,
+    InvalidData, UsageError, or the errors of `daemonless.registry.errors`; the store is then as
+    it was, but for complete blobs and layers.
+    """
+    if isinstance(reference, str):
+        reference = parse_reference(reference)
+    progress = progress or Silent()
+    credential = (
+        parse_creds(credentials)
+        if credentials
+        else find_credential(reference.domain, reference.path, authfile=authfile or "")
+    )
+    client = open_registry(reference.domain, credential=credential, tls_verify=tls_verify, debug=debug)
+    wanted = platform or host_platform()
+    id_map = id_map or load_id_map(os.getuid(), os.getgid())
+    try:
+        ImageStore(paths.data).blobs.prepare()
+        # The pool forks: it has to come before any thread, also those of the progress display.
+        with UnpackPool(paths.data, id_map) as pool, progress:
+            for _ in range(ATTEMPTS):
+                image = _Pull(client, paths, pool, id_map.key, progress).run(reference, wanted)
+                if image:
+                    return image
+    except OSError as error:
+        raise store_failed(f"store image {reference}", error) from error
+    finally:
+        client.close()
+    raise DaemonlessError(f"cannot store image {reference}: it was removed while it was pulled", "try again")
+
+
+class _Pull:
+    """One attempt to pull one image."""
+
+    def __init__(
+        self, client: RegistryClient, paths: Paths, pool: UnpackPool, key: str, progress: Progress
+    ) -> None:
+        self.client = client
+        self.pool = pool
+        self.progress = progress
+        self.store = ImageStore(paths.data)
+        self.blobs = self.store.blobs
+        self.layers = LayerStore(paths.data, key)
+
+    def run(self, reference: Reference, wanted: Platform) -> Image | None:
+        """Pull; None means that something was removed before it could be named."""
+        self.blobs.sweep()
+        resolved = resolve(self.client, reference, wanted)
+        config_data = self._config(reference, resolved.manifest)
+        config = parse_config(config_data, what=f"the config of {reference}")
+        _check_platform(config, wanted, reference)
+        layers = pair_layers(resolved.manifest, diff_ids(config), reference)
+        self._fetch(reference, layers)
+        self.pool.wait()
+        self.blobs.add(config_data)
+        self.blobs.add(resolved.data)
+        named = self.store.add(
+            reference,
+            resolved.descriptor,
+            size=sum(self.layers.size(layer.diff_id) for layer in layers),
+            source_digest=resolved.source_digest,
+            is_complete=lambda: self._is_complete(resolved, layers),
+        )
+        return self.store.resolve(str(reference)) if named else None
+
+    def _config(self, reference: Reference, manifest: Manifest) -> bytes:
+        if manifest.config.size > MAX_DOCUMENT:
+            raise InvalidData(f"the config of {reference} is larger than {MAX_DOCUMENT} bytes")
+        if self.blobs.is_intact(manifest.config.digest, manifest.config.size):
+            return self.blobs.read(manifest.config.digest)
+        with self.client.open_blob(reference.path, manifest.config) as blob:
+            return blob.read_all()
+
+    def _fetch(self, reference: Reference, layers: list[Layer]) -> None:
+        """Download what is missing and hand it on to be unpacked while the rest comes."""
+        used = self.store.uses()
+        missing: list[Layer] = []
+        for layer in layers:
+            descriptor = layer.descriptor
+            self.progress.add(descriptor.digest, descriptor.size)
+            # a blob that no image uses may be from before a crash, so its bytes are looked at
+            if (descriptor.digest in used and self.blobs.has(descriptor.digest, descriptor.size)) or (
+                self.blobs.is_intact(descriptor.digest, descriptor.size)
+            ):
+                self.progress.finish(descriptor.digest, "already here")
+                self._unpack(layer)
+            else:
+                missing.append(layer)
+        if missing:
+            by_digest = {layer.descriptor.digest: layer for layer in missing}
+            descriptors = [layer.descriptor for layer in by_digest.values()]
+            with Downloads(self.client, self.blobs, reference.path, self.progress) as downloads:
+                for digest in downloads.run(descriptors):
+                    self.progress.finish(digest, "done")
+                    self._unpack(by_digest[digest])
+
+    def _unpack(self, layer: Layer) -> None:
+        if not self.layers.has(layer.diff_id):
+            path = self.blobs.path(layer.descriptor.digest)
+            self.pool.submit(path, layer.diff_id, layer.descriptor.media_type)
+
+    def _is_complete(self, resolved: Resolved, layers: list[Layer]) -> bool:
+        descriptors = (resolved.descriptor, resolved.manifest.config, *(each.descriptor for each in layers))
+        return all(self.blobs.has(each.digest, each.size) for each in descriptors) and all(
+            self.layers.has(each.diff_id) for each in layers
+        )
+
+
+def resolve(client: RegistryClient, reference: Reference, wanted: Platform) -> Resolved:
+    """Ask what a reference stands for, through one index at most; errors as for `pull`."""
+    fetched = client.fetch_manifest(reference.path, reference.digest or reference.tag)
+    source = fetched.digest
+    document = parse_document(fetched.data, fetched.content_type, what=f"the manifest of {reference}")
+    platform = None
+    if isinstance(document, Index):
+        chosen = choose_manifest(document, wanted, what=str(reference))
+        platform = chosen.platform
+        fetched = client.fetch_manifest(reference.path, chosen.digest, size=chosen.size)
+        document = parse_document(
+            fetched.data, fetched.content_type, what=f"the manifest of {reference} for {wanted}"
+        )
+        if isinstance(document, Index):
+            raise Unsupported(f"{reference} is an index of indexes")
+        if chosen.media_type and chosen.media_type != document.media_type:
+            raise InvalidData(f"the manifest of {reference} is not of the media type its index announces")
+    descriptor = Descriptor(
+        media_type=document.media_type, digest=fetched.digest, size=len(fetched.data), platform=platform
+    )
+    return Resolved(source_digest=source, data=fetched.data, descriptor=descriptor, manifest=document)
+
+
+def pair_layers(manifest: Manifest, diffs: tuple[Digest, ...], reference: Reference) -> list[Layer]:
+    """Return the manifest's layers with the config's diff_ids, each pair once.
+
+    Raises InvalidData if the two documents do not fit, Unsupported for unknown layer types.
+    """
+    if len(manifest.layers) != len(diffs):
+        raise InvalidData(
+            f"{reference} has {len(manifest.layers)} layers in its manifest but {len(diffs)} in its config"
+        )
+    pairs: dict[Digest, Layer] = {}
+    for descriptor, diff_id in zip(manifest.layers, diffs, strict=True):
+        layer_compression(descriptor.media_type)
+        known = pairs.setdefault(descriptor.digest, Layer(descriptor=descriptor, diff_id=diff_id))
+        if known.diff_id != diff_id or known.descriptor.size != descriptor.size:
+            raise InvalidData(f"{reference} gives two meanings to layer {descriptor.digest}")
+    return list(pairs.values())
+
+
+def _check_platform(config: dict[str, Any], wanted: Platform, reference: Reference) -> None:
+    stated = platform_of_config(config)
+    if stated and not is_suitable(wanted, stated):
+        raise NotFound(
+            f"{reference} is an image for {printable(str(stated))}, not for {wanted}",
+            f"to have it anyway: --platform {printable(str(stated))}",
+        )
+
+
+def unpack_for(image: Image, paths: Paths, id_map: IdMap) -> None:
+    """Make sure the layers of an image on this machine are unpacked with this id map.
+
+    The caller must have a single thread. Raises NotFound if a blob is gone, or what unpacking
+    raises.
+    """
+    layers = LayerStore(paths.data, id_map.key)
+    blobs = BlobStore(paths.data)
+    missing = [pair for pair in zip(image.layers, image.diff_ids, strict=True) if not layers.has(pair[1])]
+    if not missing:
+        return
+    try:
+        with UnpackPool(paths.data, id_map) as pool:
+            for descriptor, diff_id in dict.fromkeys(missing):
+                if not blobs.has(descriptor.digest, descriptor.size):
+                    raise NotFound(f"blob {descriptor.digest} is missing", "pull the image again")
+                pool.submit(blobs.path(descriptor.digest), diff_id, descriptor.media_type)
+            pool.wait()
+    except OSError as error:
+        raise store_failed(f"unpack image {image.id}", error) from error

@@ -1,0 +1,348 @@
+"""Which images there are: names to manifests, kept in the layout's index.json.
+
+index.json holds one descriptor per name, with the full name in the annotation
+org.opencontainers.image.ref.name; an image that lost its last name stays as one descriptor
+without it. Two annotations of our own hold what would cost many reads to find out again.
+
+Readers take no lock: they see the file before or after a change. Writers hold `images.lock`, for
+milliseconds, never across a download.
+"""
+
+from __future__ import annotations
+
+import os
+
+from daemonless import jsonio
+from daemonless.errors import DaemonlessError, InvalidData, NotFound, UsageError, printable
+from daemonless.files import Lock, read_file, write_atomic
+from daemonless.images.blobs import BlobStore
+from daemonless.layers import trash
+from daemonless.oci.digest import Digest, is_hex
+from daemonless.oci.image import (
+    OCI_INDEX,
+    REF_NAME,
+    Descriptor,
+    Manifest,
+    diff_ids,
+    parse_config,
+    parse_descriptor,
+    parse_document,
+)
+from daemonless.oci.reference import Reference, parse_reference
+from daemonless.record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Any
+
+SIZE = "daemonless.unpacked.size"  # bytes of all layers, unpacked
+SOURCE = "daemonless.source.digest"  # what the name stood for in the registry: often an index
+MAX_INDEX = 64 << 20
+
+
+class Image(Record):
+    """One image of the store: what its manifest and its config say, and its names."""
+
+    id: str  # digest of the config
+    names: tuple[str, ...]
+    digest: str  # of the manifest
+    source_digest: str  # of what the registry gave for the name: the manifest's or an index's
+    config: dict[str, Any]
+    manifest: dict[str, Any]
+    layers: tuple[Descriptor, ...]
+    diff_ids: tuple[str, ...]
+    created: str
+    size: int
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """The labels of the config."""
+        return self.config["config"].get("Labels") or {}
+
+
+class _Entry(Record):
+    """One descriptor of index.json."""
+
+    descriptor: Descriptor
+    name: str
+
+    @property
+    def digest(self) -> Digest:
+        return self.descriptor.digest
+
+    @property
+    def source(self) -> str:
+        return self.descriptor.annotation(SOURCE) or self.digest
+
+
+class ImageStore:
+    """The images below `data`, the root of all durable state."""
+
+    def __init__(self, data: str) -> None:
+        self.data = data
+        self.blobs = BlobStore(data)
+        self.damaged: list[str] = []  # what `images` had to leave out, one line each
+        self._index = f"{self.blobs.root}/index.json"
+
+    # --- reading ------------------------------------------------------------------------------
+
+    def resolve(self, name: str) -> Image:
+        """Return the image of a name, an id, a prefix of an id, or a digest.
+
+        Raises NotFound, UsageError for what cannot be a name, InvalidData if the image is damaged.
+        """
+        entries = self._entries()
+        wanted = self._find(entries, name)
+        names = tuple(entry.name for entry in entries if entry.digest == wanted.digest and entry.name)
+        return self._load(wanted, names)
+
+    def name_of(self, image: Image, text: str) -> str:
+        """Return the full name `text` stands for, or an empty string if it is an id or a digest."""
+        try:
+            name = str(parse_reference(text))
+        except UsageError:
+            return ""
+        return name if name in image.names else ""
+
+    def images(self) -> list[Image]:
+        """Return all images that can be read; `damaged` then tells of the others."""
+        entries = self._entries()
+        self.damaged = []
+        images, seen = [], set()
+        for entry in entries:
+            if entry.digest in seen:
+                continue
+            seen.add(entry.digest)
+            names = tuple(other.name for other in entries if other.digest == entry.digest and other.name)
+            try:
+                images.append(self._load(entry, names))
+            except DaemonlessError as error:
+                self.damaged.append(error.message)
+        return images
+
+    def _entries(self) -> list[_Entry]:
+        try:
+            data = read_file(self._index, MAX_INDEX, what="the list of images")
+        except FileNotFoundError:
+            return []
+        document = jsonio.loads(data, what=self._index, limit=MAX_INDEX)
+        manifests = document.get("manifests") if isinstance(document, dict) else None
+        if not isinstance(manifests, list):
+            raise InvalidData(f"{self._index} is not an image index")
+        found = []
+        for number, value in enumerate(manifests):
+            descriptor = parse_descriptor(value, f"{self._index}: manifests[{number}]")
+            found.append(_Entry(descriptor=descriptor, name=descriptor.annotation(REF_NAME)))
+        return found
+
+    def _find(self, entries: list[_Entry], name: str) -> _Entry:
+        """Names beat prefixes of ids, as with docker and podman."""
+        reference = None
+        if not name.startswith("sha256:") and not (len(name) == 64 and is_hex(name)):
+            try:
+                reference = parse_reference(name)
+            except UsageError:
+                if not is_hex(name):
+                    raise
+        if reference:
+            for entry in entries:
+                if _matches(entry, reference):
+                    return entry
+        prefix = name.removeprefix("sha256:")
+        if is_hex(prefix):
+            found = {entry.digest: entry for entry in entries if self._has_id(entry, prefix)}
+            if len({self._id_of(entry) for entry in found.values()}) > 1:
+                raise UsageError(f'"{name}" is the start of more than one image id', "give more digits")
+            if found:
+                return next(iter(found.values()))
+        raise self._missing(entries, name, reference)
+
+    def _has_id(self, entry: _Entry, prefix: str) -> bool:
+        identity = self._id_of(entry)
+        if identity and identity.partition(":")[2].startswith(prefix):
+            return True
+        return len(prefix) == 64 and f"sha256:{prefix}" in (entry.digest, entry.source)
+
+    def _id_of(self, entry: _Entry) -> str:
+        """Return the image id, or an empty string if the manifest cannot be read."""
+        try:
+            return self._manifest(entry)[1].config.digest
+        except DaemonlessError:
+            return ""
+
+    def _missing(self, entries: list[_Entry], name: str, reference: Reference | None) -> NotFound:
+        if reference is None:
+            return NotFound(f"no such image: {printable(name)}", "list the images with: daemonless images -a")
+        tags = [
+            entry.name.removeprefix(f"{reference.name}")
+            for entry in entries
+            if entry.name.startswith((f"{reference.name}:", f"{reference.name}@"))
+        ]
+        if tags:
+            shown = ", ".join(tags[:5]) + (" ..." if len(tags) > 5 else "")
+            hint = f"of {reference.name} this machine has {shown}; fetch it with: daemonless pull {reference}"
+        else:
+            hint = f"it is not on this machine; fetch it with: daemonless pull {reference}"
+        return NotFound(f"no such image: {printable(name)}", hint)
+
+    def _manifest(self, entry: _Entry) -> tuple[bytes, Manifest]:
+        data = self.blobs.read(entry.digest)
+        manifest = parse_document(data, what=f"manifest {entry.digest}")
+        if not isinstance(manifest, Manifest):
+            raise InvalidData(f"{entry.digest} is not the manifest of an image")
+        return data, manifest
+
+    def _load(self, entry: _Entry, names: tuple[str, ...]) -> Image:
+        try:
+            data, manifest = self._manifest(entry)
+            config = parse_config(self.blobs.read(manifest.config.digest), what="the config")
+        except DaemonlessError as error:
+            shown = names[0] if names else entry.digest
+            raise InvalidData(
+                f"image {shown} is damaged: {error.message}",
+                f"remove it and pull it again: daemonless rmi {shown}",
+            ) from error
+        size = entry.descriptor.annotation(SIZE)
+        return Image(
+            id=manifest.config.digest,
+            names=names,
+            digest=entry.digest,
+            source_digest=entry.source,
+            config=config,
+            manifest=jsonio.loads(data),
+            layers=manifest.layers,
+            diff_ids=diff_ids(config),
+            created=config.get("created") or "",
+            size=int(size) if size.isdigit() else sum(layer.size for layer in manifest.layers),
+        )
+
+    # --- writing ------------------------------------------------------------------------------
+
+    def add(
+        self,
+        reference: Reference,
+        descriptor: Descriptor,
+        *,
+        size: int,
+        source_digest: str = "",
+        is_complete: Callable[[], bool] = lambda: True,
+    ) -> bool:
+        """Give an image whose blobs and layers are all in place a name; the last step of a pull.
+
+        `is_complete` is asked under the lock that `remove` takes: only then it is certain that
+        nothing was removed meanwhile. Returns False, and does nothing, if it says no.
+        """
+        with self._lock():
+            if not is_complete():
+                return False
+            name = str(reference.replace(tag="") if reference.digest else reference)
+            entries = self._without_name(self._entries(), name)
+            # the new name also ends the nameless life the same image may have led
+            entries = [entry for entry in entries if entry.name or entry.digest != descriptor.digest]
+            notes = {SIZE: str(size), SOURCE: source_digest or descriptor.digest}
+            entries.append(_entry(descriptor, name, notes))
+            self._write(entries)
+        return True
+
+    def tag(self, image: Image, reference: Reference) -> None:
+        """Give an image another name, taking it from the image that has it."""
+        with self._lock():
+            entries = self._entries()
+            found = next((entry for entry in entries if entry.digest == image.digest), None)
+            if found is None:
+                raise NotFound(f"no such image: {image.id}")
+            entries = self._without_name(entries, str(reference))
+            entries = [entry for entry in entries if entry.name or entry.digest != image.digest]
+            notes = {name: value for name, value in found.descriptor.annotations if name != REF_NAME}
+            entries.append(_entry(found.descriptor, str(reference), notes))
+            self._write(entries)
+
+    def untag(self, name: str) -> None:
+        """Take a full name away; the image stays, nameless if this was its last one."""
+        with self._lock():
+            self._write(self._without_name(self._entries(), name))
+
+    def remove(self, image: Image) -> None:
+        """Remove an image with all its names, and the blobs and layers no other image uses."""
+        with self._lock():
+            entries = self._entries()
+            rest = [entry for entry in entries if entry.digest != image.digest]
+            self._write(rest)
+            try:
+                manifests = {entry.digest: self._manifest(entry)[1] for entry in rest}
+                used_diffs = {diff for entry in rest for diff in self._load(entry, ()).diff_ids}
+            except DaemonlessError:
+                return  # what a damaged image uses is unknown: nothing is proven unused
+            used = set(manifests)
+            for manifest in manifests.values():
+                used |= {manifest.config.digest, *(layer.digest for layer in manifest.layers)}
+            for digest in {image.digest, image.id, *(layer.digest for layer in image.layers)} - used:
+                self._discard(self.blobs.path(digest))
+            for diff_id in set(image.diff_ids) - used_diffs:
+                for key in _listdir(f"{self.data}/layers"):
+                    self._discard(f"{self.data}/layers/{key}/{Digest(diff_id).hex}")
+
+    def forget(self, name: str) -> list[str]:
+        """Drop a damaged image from the list and return its names; what it used stays on disk."""
+        with self._lock():
+            entries = self._entries()
+            digest = self._find(entries, name).digest
+            self._write([entry for entry in entries if entry.digest != digest])
+        return [entry.name for entry in entries if entry.digest == digest and entry.name]
+
+    def uses(self) -> set[str]:
+        """Return the digests of all blobs that images use; what cannot be read counts for nothing."""
+        used: set[str] = set()
+        for image in self.images():
+            used |= {image.digest, image.id, *(layer.digest for layer in image.layers)}
+        return used
+
+    def _discard(self, path: str) -> None:
+        try:
+            trash.discard(self.data, path)
+        except FileNotFoundError:
+            pass  # gone meanwhile, or never unpacked with this map
+
+    def _without_name(self, entries: Iterable[_Entry], name: str) -> list[_Entry]:
+        """Return the entries with one name gone; its image keeps a nameless entry if it needs one."""
+        rest = [entry for entry in entries if entry.name != name]
+        for entry in entries:
+            if entry.name == name and not any(other.digest == entry.digest for other in rest):
+                notes = {key: value for key, value in entry.descriptor.annotations if key != REF_NAME}
+                rest.append(_entry(entry.descriptor, "", notes))
+        return rest
+
+    def _write(self, entries: list[_Entry]) -> None:
+        document = {
+            "schemaVersion": 2,
+            "mediaType": OCI_INDEX,
+            "manifests": [entry.descriptor.to_json() for entry in entries],
+        }
+        write_atomic(self._index, jsonio.dumps(document).encode())
+
+    def _lock(self) -> Lock:
+        self.blobs.prepare()
+        return Lock(f"{self.data}/images.lock")
+
+
+def _entry(descriptor: Descriptor, name: str, notes: dict[str, str]) -> _Entry:
+    annotations = {**notes, REF_NAME: name} if name else notes
+    return _Entry(descriptor=descriptor.replace(annotations=tuple(annotations.items())), name=name)
+
+
+def _matches(entry: _Entry, reference: Reference) -> bool:
+    """Whether an entry is what a reference means; a digest decides, whatever tag stands beside it."""
+    if not reference.digest:
+        return entry.name == str(reference)
+    repository = entry.name.partition("@")[0]
+    if ":" in repository.rpartition("/")[2]:
+        repository = repository.rpartition(":")[0]
+    return repository == reference.name and reference.digest in (entry.digest, entry.source)
+
+
+def _listdir(path: str) -> list[str]:
+    try:
+        return os.listdir(path)
+    except FileNotFoundError:
+        return []
