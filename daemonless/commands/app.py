@@ -46,6 +46,10 @@ COMMANDS = {
     "stop": _CONTAINERS,
     "kill": _CONTAINERS,
     "rm": _CONTAINERS,
+    "pull": _IMAGES,
+    "images": _IMAGES,
+    "tag": _IMAGES,
+    "rmi": _IMAGES,
     "info": _OTHER,
     "version": _OTHER,
     "completion": _OTHER,
@@ -64,14 +68,18 @@ GROUPS: dict[str, tuple[str, dict[str, Entry]]] = {
     "image": (
         "Work with images.",
         {
+            "pull": Entry("pull", {}),
+            "ls": Entry("images", {}),
             "inspect": Entry("inspect", {"type": "image"}),
+            "tag": Entry("tag", {}),
+            "rm": Entry("rmi", {}),
         },
     ),
 }
 # Further spellings, accepted but not listed.
 SYNONYMS = {
     "container": {"list": "ls", "ps": "ls", "remove": "rm"},
-    "image": {},
+    "image": {"list": "ls", "remove": "rm"},
 }
 
 
