@@ -144,13 +144,14 @@ def parse_document(data: bytes, content_type: str = "", *, what: str = "manifest
     document = _object(jsonio.loads(data, what=what, limit=MAX_DOCUMENT), what)
     announced = content_type.partition(";")[0].strip().lower()
     stated = _string(document, "mediaType", what)
-    if _SCHEMA_1 in announced or document.get("schemaVersion") == 1:
+    version = _integer(document, "schemaVersion", what)
+    if _SCHEMA_1 in announced or version == 1:
         raise Unsupported(
             f"{what} has Docker's schema 1, which registries gave up in 2019",
             "push the image again with a current tool, or ask for another tag",
         )
     _refuse_case(document, what)
-    if _integer(document, "schemaVersion", what) != 2:
+    if version != 2:
         raise InvalidData(f"{what} has no schemaVersion 2")
     if announced in ("application/json", "application/octet-stream", "text/plain"):
         announced = ""  # says nothing about what the document is

@@ -83,7 +83,8 @@ def parse_reference(text: str) -> Reference:
     if not _is_host_and_port(domain):
         raise _invalid(text, f'"{printable(domain, 80)}" is not a registry')
     _check_path(text, path)
-    domain = domain.lower()
+    if _is_domain(domain.lower()):  # a bare upper-case name would be a path in lower case
+        domain = domain.lower()
     if domain == "index.docker.io":
         domain = DEFAULT_DOMAIN
     if domain == DEFAULT_DOMAIN and "/" not in path:

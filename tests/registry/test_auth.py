@@ -83,7 +83,9 @@ def test_challenges(header, expected):
     assert [(c.scheme, dict(c.parameters)) for c in parse_challenges(header)] == expected
 
 
-@pytest.mark.parametrize("header", ['Bearer realm="a', 'Bearer realm="a\n"', "(", 'Bearer a="1",a="2"', "x" * 9000])
+@pytest.mark.parametrize(
+    "header", ['Bearer realm="a', 'Bearer realm="a\n"', "(", 'Bearer a="1",a="2"', "x" * 9000]
+)
 def test_malformed_challenges(header):
     with pytest.raises(InvalidData):
         parse_challenges(header)
@@ -97,7 +99,11 @@ def test_any_header_is_parsed_or_refused(header):
         pass
 
 
-@given(st.dictionaries(st.sampled_from("abcd"), st.text(alphabet=st.characters(min_codepoint=32, max_codepoint=126))))
+@given(
+    st.dictionaries(
+        st.sampled_from("abcd"), st.text(alphabet=st.characters(min_codepoint=32, max_codepoint=126))
+    )
+)
 def test_quoted_parameters_round_trip(parameters):
     def quote(text):
         return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
@@ -138,7 +144,10 @@ def test_only_pull_is_asked_for_whatever_the_registry_suggests():
 def test_the_token_server_gets_the_password_without_redirects_and_the_registry_does_not():
     flow = start(Authenticator("registry.example", USER))
     requests, _ = play(
-        flow, answer(401, {"WWW-Authenticate": BEARER}), answer(200, body=b'{"access_token":"t"}'), answer(200)
+        flow,
+        answer(401, {"WWW-Authenticate": BEARER}),
+        answer(200, body=b'{"access_token":"t"}'),
+        answer(200),
     )
     assert requests[1].headers["Authorization"].startswith("Basic ")
     assert requests[1].redirects is False
@@ -206,7 +215,9 @@ def test_refusal_says_where_the_credentials_came_from_but_not_what_they_are(cred
     assert ("--creds" in caught.value.hint) == (credential is None)
 
 
-@pytest.mark.parametrize("body", [b"{}", b"[]", b"nonsense", b'{"token":3}', b'{"token":"a\\nb"}', b'{"token":""}'])
+@pytest.mark.parametrize(
+    "body", [b"{}", b"[]", b"nonsense", b'{"token":3}', b'{"token":"a\\nb"}', b'{"token":""}']
+)
 def test_unusable_tokens(body):
     with pytest.raises(InvalidData):
         play(start(Authenticator("r")), answer(401, {"WWW-Authenticate": BEARER}), answer(200, body=body))

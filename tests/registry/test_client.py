@@ -4,14 +4,13 @@ import base64
 import json
 
 import pytest
+from fake_peer import digest_of
 
 from daemonless.errors import InvalidData, NotFound
 from daemonless.oci.image import OCI_LAYER, OCI_MANIFEST, Descriptor
 from daemonless.registry.client import open_registry
 from daemonless.registry.credentials import Credential, parse_creds
 from daemonless.registry.errors import Refused, RegistryError, Unauthorized, Unreachable
-
-from fake_peer import digest_of
 
 MANIFEST = {"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": {}, "layers": []}
 BLOB = bytes(range(256)) * 4000

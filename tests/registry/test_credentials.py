@@ -106,7 +106,13 @@ def test_passwords_that_everybody_can_read_are_refused(home):
 
 @pytest.mark.parametrize(
     "document",
-    [[], {"auths": []}, {"auths": {"r.example": "x"}}, {"credHelpers": 1}, {"auths": {"r.example": {"auth": "%"}}}],
+    [
+        [],
+        {"auths": []},
+        {"auths": {"r.example": "x"}},
+        {"credHelpers": 1},
+        {"auths": {"r.example": {"auth": "%"}}},
+    ],
 )
 def test_damaged_files(home, document):
     with pytest.raises(InvalidData):
