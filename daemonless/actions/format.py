@@ -8,16 +8,13 @@ variables, pipelines, printf, trim markers, comments, nested templates, slice, c
 renders each as Go does, errors included. But its import costs 100 ms, for it brings HTML escaping,
 an async engine and time zones along. Two things are adjusted: `index` of a missing key is empty,
 as in Go for the maps of strings that labels are, and the functions docker and podman add are ours.
-
-Go tells structs from maps: an unknown field of a struct is an error, a missing key of a map
-prints `<no value>`. `Struct` marks the first kind; a plain dict is the second.
 """
 
 from __future__ import annotations
 
 from daemonless import jsonio
 from daemonless.actions import columns
-from daemonless.errors import UsageError
+from daemonless.actions.values import Struct, completed, lookup, to_json, to_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,38 +23,7 @@ if TYPE_CHECKING:
 
     Piece = str | tuple[str, tuple[str, ...]]  # text, or (function or "", the path of fields)
 
-NO_VALUE = "<no value>"
 _IDENTIFIER = set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")
-
-
-class Struct(dict):  # type: ignore[type-arg] # of any values: a generic base costs an import
-    """A value whose fields are fixed, so that asking for another one is a mistake."""
-
-    def complete(self) -> Mapping[str, Any]:
-        """Return all fields; a subclass may work some out only when asked."""
-        return self
-
-    def __gotemplate_lookup__(self, field: str) -> Any:
-        """Find a field; gotpl calls this."""
-        return lookup(self, field)
-
-
-def lookup(value: Any, field: str) -> Any:
-    """Return a field as `{{.Field}}` finds it; raises UsageError where Go would."""
-    if value is None:
-        return None
-    if isinstance(value, Struct):
-        try:
-            return value[field]
-        except KeyError:
-            raise UsageError(f"bad template: can't evaluate field {field}", _fields(value)) from None
-    if isinstance(value, dict):
-        return value.get(field)
-    raise UsageError(f"bad template: can't evaluate field {field} in {_text(value)!r}")
-
-
-def _fields(value: Struct) -> str:
-    return f"the fields are {', '.join(sorted(value.complete()))}"
 
 
 class Template:
@@ -90,7 +56,7 @@ def _evaluate(data: Any, piece: tuple[str, tuple[str, ...]], heading: bool) -> s
     value = data
     for field in path:
         value = lookup(value, field)
-    return to_json(value) if function and not heading else _text(value)
+    return to_json(value) if function and not heading else to_text(value)
 
 
 def _parse(source: str) -> list[Piece] | None:
@@ -123,39 +89,9 @@ def _path(word: str) -> tuple[str, ...] | None:
     return tuple(fields)
 
 
-def _text(value: Any) -> str:
-    """Return a value the way Go's %v prints it."""
-    if isinstance(value, str):
-        return value
-    if value is None:
-        return NO_VALUE
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, Struct):
-        return "{" + " ".join(_nested(inner) for inner in value.complete().values()) + "}"
-    if isinstance(value, dict):
-        return "map[" + " ".join(f"{key}:{_nested(value[key])}" for key in sorted(value)) + "]"
-    if isinstance(value, (list, tuple)):
-        return "[" + " ".join(_nested(inner) for inner in value) + "]"
-    return str(value)
-
-
-def _nested(value: Any) -> str:
-    return "<nil>" if value is None else _text(value)
-
-
-def to_json(value: Any) -> str:
-    """Return compact JSON."""
-    return jsonio.dumps(_complete(value))
-
-
-def _complete(value: Any) -> Any:
-    return value.complete() if isinstance(value, Struct) else value
-
-
 def pretty(value: Any, indent: str = "\n") -> str:
     """Return JSON with four spaces for each level, as `inspect` prints it."""
-    value = _complete(value)
+    value = completed(value)
     deeper = f"{indent}    "
     if isinstance(value, dict) and value:
         inner = [f"{jsonio.dumps(str(key))}: {pretty(entry, deeper)}" for key, entry in value.items()]

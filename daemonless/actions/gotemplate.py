@@ -7,7 +7,7 @@ from typing import Any
 
 from gotpl import Template, TemplateError
 
-from daemonless.actions.format import Struct, to_json
+from daemonless.actions.values import Struct, to_json
 from daemonless.errors import UsageError
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from daemonless.actions import columns
-from daemonless.actions.format import Struct
+from daemonless.actions.values import Struct
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
