@@ -1,5 +1,12 @@
+import ssl
+
 import pytest
 from fake_peer import Peer
+
+from daemonless.registry.auth import Authenticator
+from daemonless.registry.client import RegistryClient
+from daemonless.registry.tls import Trust
+from daemonless.registry.transport import HttpTransport
 
 
 @pytest.fixture
@@ -14,3 +21,24 @@ def other():
     server = Peer()
     yield server
     server.close()
+
+
+@pytest.fixture
+def trust():
+    """No certificates at all: loading the system's takes 50 ms."""
+    return Trust(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), True)
+
+
+@pytest.fixture
+def connect(trust):
+    """Make clients that speak plain http at once, as after finding out that there is no TLS."""
+    clients = []
+
+    def make(peer, credential=None):
+        authenticator = Authenticator(peer.host, credential)
+        clients.append(RegistryClient(peer.host, HttpTransport(trust), authenticator, schemes=("http",)))
+        return clients[-1]
+
+    yield make
+    for client in clients:
+        client.close()

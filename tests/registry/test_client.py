@@ -17,11 +17,8 @@ BLOB = bytes(range(256)) * 4000
 
 
 @pytest.fixture
-def client(peer):
-    peer.routes["/v2/"] = (200, {}, b"{}")
-    made = open_registry(peer.host)
-    yield made
-    made.close()
+def client(peer, connect):
+    return connect(peer)
 
 
 def layer(body=BLOB, **changes):
@@ -167,8 +164,7 @@ def test_a_download_resumed_at_another_place(peer, client):
         fetch(client, layer())
 
 
-def test_a_redirected_blob_is_fetched_without_credentials(peer, other):
-    peer.routes["/v2/"] = (200, {}, b"")
+def test_a_redirected_blob_is_fetched_without_credentials(peer, other, connect):
     basic = "Basic " + base64.b64encode(b"me:canary").decode()
 
     def guarded(handler):
@@ -178,36 +174,33 @@ def test_a_redirected_blob_is_fetched_without_credentials(peer, other):
 
     peer.routes[f"/v2/app/blobs/{digest_of(BLOB)}"] = guarded
     other.routes["/store"] = (200, {}, BLOB)
-    client = open_registry(peer.host, credential=parse_creds("me:canary"))
+    client = connect(peer, parse_creds("me:canary"))
     assert fetch(client, layer()) == BLOB
     assert "canary" not in str(other.seen)
     assert base64.b64encode(b"me:canary").decode() not in str(other.seen)
 
 
-def test_a_redirect_target_that_asks_for_the_password_does_not_get_it(peer, other):
-    peer.routes["/v2/"] = (200, {}, b"")
+def test_a_redirect_target_that_asks_for_the_password_does_not_get_it(peer, other, connect):
     peer.routes[f"/v2/app/blobs/{digest_of(BLOB)}"] = (307, {"Location": f"{other.url}/store?s=s3cret"}, b"")
     other.routes["/store"] = (401, {"WWW-Authenticate": "Basic realm=x"}, b"{}")
-    client = open_registry(peer.host, credential=parse_creds("me:canary"))
+    client = connect(peer, parse_creds("me:canary"))
     with pytest.raises(RegistryError, match="answered 401") as caught:
         fetch(client, layer())
     assert "s3cret" not in caught.value.message
     assert [headers.get("Authorization") for _, _, headers in other.seen] == [None]
 
 
-def test_a_token_server_elsewhere_gets_the_password_only_if_it_is_a_legal_realm(peer, other):
+def test_a_token_server_elsewhere_gets_the_password_only_if_it_is_a_legal_realm(peer, other, connect):
     """The registry names a realm on another loopback host: refused before anything is sent."""
-    peer.routes["/v2/"] = (200, {}, b"")
     realm = f"http://127.0.0.2:{other.server.server_port}/token"
     peer.routes["/v2/app/manifests/latest"] = (401, {"WWW-Authenticate": f'Bearer realm="{realm}"'}, b"")
-    client = open_registry(peer.host, credential=parse_creds("me:canary"))
+    client = connect(peer, parse_creds("me:canary"))
     with pytest.raises(Refused, match="internal network"):
         client.fetch_manifest("app", "latest")
     assert other.seen == []
 
 
-def test_tokens(peer, other):
-    peer.routes["/v2/"] = (200, {}, b"")
+def test_tokens(peer, other, connect):
     digest = peer.manifest(MANIFEST, OCI_MANIFEST)
     serve = peer.routes["/v2/app/manifests/latest"]
 
@@ -218,7 +211,7 @@ def test_tokens(peer, other):
 
     peer.routes["/v2/app/manifests/latest"] = guarded
     other.routes["/token"] = (200, {}, json.dumps({"token": "good"}).encode())
-    client = open_registry(peer.host, credential=Credential(username="me", secret="canary", source="t"))
+    client = connect(peer, Credential(username="me", secret="canary", source="t"))
     assert client.fetch_manifest("app", "latest").digest == digest
     client.fetch_manifest("app", "latest")
     assert [path for _, path, _ in other.seen] == ["/token?service=s&scope=repository%3Aapp%3Apull"]

@@ -1,20 +1,19 @@
 """Redirects, retries, limits: shared security notes section 4, rows "redirects" and "fallback"."""
 
-import ssl
 import time
 
 import pytest
 
 from daemonless.errors import InvalidData
 from daemonless.registry.errors import Refused, RegistryError, Unreachable, redact_url
-from daemonless.registry.tls import Trust, load_trust
+from daemonless.registry.tls import load_trust
 from daemonless.registry.transport import HttpTransport, Request, _redirected, _wait_of
 
 
 @pytest.fixture
-def transport():
+def transport(trust):
     waits = []
-    made = HttpTransport(Trust(ssl.create_default_context(), True), sleep=waits.append)
+    made = HttpTransport(trust, sleep=waits.append)
     made.waits = waits
     yield made
     made.close()
