@@ -31,7 +31,7 @@ def busybox_layer(extra: dict[str, bytes] | None = None) -> bytes:
             entry = tarfile.TarInfo(name)
             entry.size, entry.mode = len(data), mode
             archive.addfile(entry, io.BytesIO(data))
-        for name in ("sh", "cat", "echo", "id", "ls", "true"):
+        for name in ("sh", "cat", "echo", "id", "ls", "sleep", "true"):
             entry = tarfile.TarInfo(f"bin/{name}")
             entry.type, entry.linkname = tarfile.SYMTYPE, "busybox"
             archive.addfile(entry)

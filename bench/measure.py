@@ -1,0 +1,256 @@
+"""Measure daemonless against its peers, alternating them, and print one Markdown table.
+
+Medians and ratios of one interleaved run: absolute times of a shared machine say little, and two
+tools measured one after the other meet different machines.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from content import Registry, debian, layered, small
+from subjects import Bubblewrap, Daemonless, Podman, Subject, User, processes_of, pss, tree_of
+
+
+class Row:
+    """One line of the table: samples of each tool, and the ratio that was promised."""
+
+    def __init__(self, title: str, unit: str = "ms", bar: float | None = None) -> None:
+        self.title, self.unit, self.bar = title, unit, bar
+        self.samples: dict[str, list[float]] = {}
+
+    def add(self, subject: str, value: float) -> None:
+        self.samples.setdefault(subject, []).append(value)
+
+    def cell(self, subject: str) -> str:
+        values = self.samples.get(subject)
+        if not values:
+            return ""
+        return f"{number(statistics.median(values))} ({number(min(values))})"
+
+    def line(self) -> str:
+        ratio = ""
+        if "podman" in self.samples and "daemonless" in self.samples:
+            value = statistics.median(self.samples["daemonless"]) / statistics.median(self.samples["podman"])
+            ratio = f"**{value:.2f}**"
+        bar = f"{self.bar:.2f}" if self.bar else ""
+        cells = [f"{self.title}, {self.unit}", self.cell("podman"), self.cell("daemonless"), ratio, bar]
+        return f"| {' | '.join([*cells, self.cell('bwrap')])} |"
+
+
+def number(value: float) -> str:
+    return f"{value:,.1f}" if value < 100 else f"{value:,.0f}"
+
+
+class Bench:
+    """The tools, the images, and one method per group of rows."""
+
+    def __init__(self, user: User, directory: Path, repeats: int) -> None:
+        self.user, self.directory, self.repeats = user, directory, repeats
+        self.registry = Registry(directory)
+        self.ours = Daemonless(user, user.make_directory(directory / "ours"))
+        self.podman = Podman(user, user.make_directory(directory / "theirs"))
+        self.floor = Bubblewrap(user, user.make_directory(directory / "floor"))
+        self.both: tuple[Daemonless | Podman, ...] = (self.podman, self.ours)
+        self.image = self.registry.push("small", small())
+        for subject in self.both:
+            subject("pull", "--quiet", "--tls-verify=false", self.image)
+        self._fresh = 0
+
+    def alternate(self, row: Row, measure: Callable[[Daemonless | Podman], float], repeats: int = 0) -> Row:
+        """Take samples of both tools in turn; the first of each is a warm-up."""
+        for turn in range((repeats or self.repeats) + 1):
+            for subject in self.both:
+                value = measure(subject)
+                if turn:
+                    row.add(subject.name, value)
+        return row
+
+    def run(self) -> Iterator[Row]:
+        for network in ("none", "host", "slirp4netns"):
+            row = Row(f"`run --rm --network={network}`", bar=0.30)
+            for turn in range(self.repeats + 1):
+                for subject in self.both:
+                    took = subject.time("run", "--rm", f"--network={network}", self.image, "true")
+                    if turn:
+                        row.add(subject.name, took)
+                if turn and network != "slirp4netns":
+                    row.add("bwrap", self.floor.time(*self.floor.run(network)))
+            yield row
+
+    def detached(self) -> Iterator[Row]:
+        def once(subject: Daemonless | Podman) -> float:
+            took = subject.time("run", "--detach", "--name", "bench", self.image, "sleep", "1000")
+            subject.remove_all()
+            return took
+
+        yield self.alternate(Row("`run --detach`"), once)
+
+    def exec(self) -> Iterator[Row]:
+        for subject in self.both:
+            subject("run", "--detach", "--network=none", "--name", "bench", self.image, "sleep", "1000")
+        yield self.alternate(Row("`exec`", bar=0.25), lambda subject: subject.time("exec", "bench", "true"))
+        self.remove_all()
+
+    def ps(self) -> Iterator[Row]:
+        for count, running in ((1, 1), (50, 10)):
+            for subject in self.both:
+                for index in range(count):
+                    start = ("run", "--detach") if index < running else ("create",)
+                    subject(*start, "--network=none", self.image, "sleep", "1000")
+            title = f"`ps --all`, {count} containers, {running} running"
+            row = Row(title, bar=0.5 if count == 50 else None)
+            yield self.alternate(row, lambda subject: subject.time("ps", "--all"))
+            self.remove_all()
+
+    def burst(self) -> Iterator[Row]:
+        def once(subject: Daemonless | Podman) -> float:
+            started = time.perf_counter()
+            with ThreadPoolExecutor(10) as pool:
+                command = ("run", "--rm", "--network=none", self.image, "true")
+                list(pool.map(lambda _: subject.time(*command), range(50)))
+            return (time.perf_counter() - started) * 1000
+
+        yield self.alternate(Row("50 x `run --rm`, 10 at a time", bar=0.25), once, max(3, self.repeats // 5))
+
+    def pull(self) -> Iterator[Row]:
+        images = {
+            "small (2 MB, 1 layer)": (self.image, None),
+            "Debian root": (self.registry.push("debian", debian(self.directory)), 0.6),
+            "20 layers of 2,000 files": (self.registry.push("layered", layered()), None),
+        }
+        for title, (image, bar) in images.items():
+            memory = Row(f"pull: {title}: peak memory", "MiB (PSS)")
+
+            def once(subject: Daemonless | Podman, image: str = image, memory: Row = memory) -> float:
+                fresh = subject.elsewhere(self.fresh_directory())
+                took, peak = self.watched(fresh, "pull", "--quiet", "--tls-verify=false", image)
+                memory.add(subject.name, peak / 1024)
+                return took
+
+            yield self.alternate(Row(f"pull: {title}", bar=bar), once, max(3, self.repeats // 5))
+            yield memory
+
+    def watched(self, subject: Subject, *args: str) -> tuple[float, float]:
+        """Run a command; return its milliseconds and the peak memory of its processes in KiB."""
+        peak = 0
+        started = time.perf_counter()
+        process = subject.user.start([*subject.prefix, *args], subject.env, stderr=subprocess.PIPE)
+        while process.poll() is None:
+            peak = max(peak, pss(tree_of(process.pid)))
+            time.sleep(0.01)
+        took = (time.perf_counter() - started) * 1000
+        if process.returncode:
+            assert process.stderr
+            raise RuntimeError(f"{subject.name} {' '.join(args)}: {process.stderr.read().decode()}")
+        return took, peak
+
+    def memory(self) -> Iterator[Row]:
+        count = 10
+        for network in ("none", "slirp4netns"):
+            row = Row(f"idle detached container, network {network}: memory", "KiB (PSS)")
+            for subject in self.both:
+                before = processes_of(self.user.uid)
+                for _ in range(count):
+                    subject("run", "--detach", f"--network={network}", self.image, "sleep", "1000")
+                time.sleep(1)
+                new = {
+                    pid: name
+                    for pid, name in processes_of(self.user.uid).items()
+                    if pid not in before and name not in ("sleep", "catatonit")
+                }
+                row.add(subject.name, pss(list(new)) / count)
+                subject.remove_all()
+            yield row
+
+    def fresh_directory(self) -> Path:
+        """Return a new directory for storage: files made after deletions are slow on ext4."""
+        self._fresh += 1
+        return self.user.make_directory(self.directory / f"fresh-{self._fresh}")
+
+    def remove_all(self) -> None:
+        for subject in self.both:
+            subject.remove_all()
+
+    def close(self) -> None:
+        self.remove_all()
+        self.registry.close()
+
+
+ROWS = ("run", "detached", "exec", "ps", "burst", "pull", "memory")
+
+
+def describe(user: User, ours: str) -> str:
+    def first_line(*argv: str) -> str:
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+        return done.stdout.partition("\n")[0].strip()
+
+    parts = [
+        f"kernel {platform.release()}, {os.cpu_count()} cores",
+        first_line("podman", "--version"),
+        first_line("crun", "--version"),
+        first_line("bwrap", "--version"),
+        first_line(ours, "--version"),
+        f"Python {platform.python_version()}",
+        time.strftime("%Y-%m-%d"),
+    ]
+    return "; ".join(parts)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rows", default=",".join(ROWS), help=f"some of {','.join(ROWS)}")
+    parser.add_argument("--repeats", type=int, default=20, help="samples of each tool in a row")
+    parser.add_argument("--table", type=Path, help="write the table to this file as well")
+    parser.add_argument("--list", action="store_true", help="list the rows")
+    parser.add_argument("--user", required=True, help=argparse.SUPPRESS)
+    parser.add_argument("--daemonless", required=True, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.list:
+        print("\n".join(ROWS))
+        return 0
+    rows = options.rows.split(",")
+    if unknown := set(rows) - set(ROWS):
+        parser.error(f"no such row: {', '.join(sorted(unknown))}")
+    Daemonless.program = options.daemonless
+    user = User(options.user)
+    directory = Path(tempfile.mkdtemp(prefix="daemonless-bench-", dir="/var/tmp"))
+    directory.chmod(0o711)
+    lines = [
+        describe(user, options.daemonless),
+        "",
+        "| median (least) | podman | daemonless | ratio | bar | bwrap |",
+        "|---|---|---|---|---|---|",
+    ]
+    print("\n".join(lines), flush=True)
+    try:
+        bench = Bench(user, directory, options.repeats)
+        try:
+            for name in rows:
+                for row in getattr(bench, name)():
+                    lines.append(row.line())
+                    print(lines[-1], flush=True)
+        finally:
+            bench.close()
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+    if options.table:
+        options.table.write_text("\n".join(lines) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
