@@ -37,7 +37,7 @@ def debian(directory: Path) -> list[bytes]:
         for path in (Path("/etc/apt/sources.list.d/debian.sources"), Path("/etc/apt/sources.list"))
         if path.is_file() and path.stat().st_size
     ]
-    command = ["mmdebstrap", "--quiet", "--variant=apt", "--include=perl,python3-minimal", "stable"]
+    command = ["mmdebstrap", "--quiet", "--variant=apt", "--include=perl,python3,git,binutils", "stable"]
     subprocess.run([*command, str(archive), *sources[:1]], check=True, timeout=900)
     return [archive.read_bytes()]
 

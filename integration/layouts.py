@@ -6,6 +6,8 @@ import gzip
 import hashlib
 import io
 import json
+import re
+import subprocess
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -15,27 +17,40 @@ CONFIG = "application/vnd.oci.image.config.v1+json"
 LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
 
 
-def busybox_layer(extra: dict[str, bytes] | None = None) -> bytes:
-    """Return a tar archive with /bin/busybox as sh, and the files of `extra`."""
+def layer(files: dict[str, bytes], links: dict[str, str] | None = None) -> bytes:
+    """Return a tar archive of files (those below bin and lib executable), links, and their parents."""
     buffer = io.BytesIO()
+    parents = {parent.as_posix() for name in (*files, *(links or {})) for parent in Path(name).parents}
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as archive:
-        for name in ("bin", "etc", "tmp"):
+        for name in sorted(parents - {"."}):
             entry = tarfile.TarInfo(name)
             entry.type, entry.mode = tarfile.DIRTYPE, 0o755
             archive.addfile(entry)
-        program = Path("/bin/busybox").read_bytes()
-        for name, data, mode in [
-            ("bin/busybox", program, 0o755),
-            *((name, data, 0o644) for name, data in (extra or {}).items()),
-        ]:
+        for name, data in files.items():
             entry = tarfile.TarInfo(name)
-            entry.size, entry.mode = len(data), mode
+            entry.size, entry.mode = len(data), 0o755 if name.startswith(("bin/", "lib")) else 0o644
             archive.addfile(entry, io.BytesIO(data))
-        for name in ("sh", "cat", "echo", "id", "ls", "sleep", "true"):
-            entry = tarfile.TarInfo(f"bin/{name}")
-            entry.type, entry.linkname = tarfile.SYMTYPE, "busybox"
+        for name, target in (links or {}).items():
+            entry = tarfile.TarInfo(name)
+            entry.type, entry.linkname = tarfile.SYMTYPE, target
             archive.addfile(entry)
     return buffer.getvalue()
+
+
+def busybox_layer(extra: dict[str, bytes] | None = None) -> bytes:
+    """Return a layer with /bin/busybox under some of its names, and the files of `extra`."""
+    names = ("sh", "cat", "echo", "id", "ls", "sleep", "stty", "true")
+    return layer(
+        {"bin/busybox": Path("/bin/busybox").read_bytes(), "tmp/.keep": b"", **(extra or {})},
+        {f"bin/{name}": "busybox" for name in names},
+    )
+
+
+def program_layer(program: str) -> bytes:
+    """Return a layer with a program of this machine and the libraries it is linked with (ldd(1))."""
+    listing = subprocess.run(["ldd", program], capture_output=True, text=True, check=True).stdout
+    libraries = re.findall(r"(/\S+) \(0x", listing)
+    return layer({path.lstrip("/"): Path(path).read_bytes() for path in (program, *libraries)})
 
 
 def make_layout(
@@ -57,7 +72,7 @@ def make_layout(
     document = {
         "architecture": architecture,
         "os": "linux",
-        "config": {"Cmd": ["/bin/sh"], "Env": ["PATH=/bin"], **(config or {})},
+        "config": {"Cmd": ["/bin/sh"], "Env": ["PATH=/usr/bin:/bin"], **(config or {})},
         "rootfs": {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(x).hexdigest()}" for x in layers]},
     }
     manifest = {
