@@ -11,7 +11,7 @@ import sys
 
 from daemonless.actions.args import Args
 from daemonless.actions.each import report
-from daemonless.commands.parse import command_line, parse
+from daemonless.commands.parse import COMPLETION_VARIABLE, command_line, parse
 from daemonless.commands.table import GLOBAL
 from daemonless.errors import DaemonlessError
 
@@ -55,7 +55,7 @@ def guarded(words: Sequence[str]) -> int:
 
 def run(words: Sequence[str]) -> int:
     """Parse and perform one command line; return its exit status."""
-    parsed = None if "_DAEMONLESS_COMPLETE" in os.environ else command_line(words)
+    parsed = None if COMPLETION_VARIABLE in os.environ else command_line(words)
     if parsed is None:
         from daemonless.commands.app import invoke  # noqa: PLC0415 - typer: 60 ms
 

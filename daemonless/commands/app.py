@@ -6,15 +6,18 @@ one function NAME), so `daemonless version --help` does not build sixty options 
 
 from __future__ import annotations
 
+import os
 from difflib import get_close_matches
 from importlib import import_module
 from typing import Annotated, Any, Literal, NamedTuple
 
 import typer
+from typer import completion
 from typer.core import TyperCommand, TyperGroup
 
 from daemonless import __version__
 from daemonless.commands.grammar import describe, to_click
+from daemonless.commands.parse import COMPLETION_VARIABLE
 from daemonless.errors import UsageError
 
 PROGRAM = "daemonless"
@@ -123,7 +126,7 @@ class Group(TyperGroup):
         """Find the command; raises UsageError in podman's words."""
         name = args[0]
         if name[:1] != "-" and self.get_command(ctx, name) is None and not ctx.resilient_parsing:
-            near = get_close_matches(name, self.entries, n=1)
+            near = get_close_matches(name, self.entries, n=1, cutoff=0.65)
             path = ctx.command_path
             raise UsageError(
                 f"unrecognized command `{path} {name}`",
@@ -209,6 +212,8 @@ def invoke(words: list[str]) -> int:
 
     Raises UsageError for what click would print in its own words.
     """
+    if COMPLETION_VARIABLE in os.environ:
+        completion.completion_init()  # type: ignore[attr-defined] # else done for Typer's own options only
     try:
         status = application().main(list(words), prog_name=PROGRAM, standalone_mode=False)
     except typer.TyperException as error:

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
         value: Any
 
 
+COMPLETION_VARIABLE = "_DAEMONLESS_COMPLETE"  # set by the shell's completion script; Typer's name for it
+
 # what Go's strconv.ParseBool takes, which is what pflag asks
 _BOOLEANS = {
     **dict.fromkeys(("1", "t", "T", "true", "TRUE", "True"), True),
