@@ -72,6 +72,7 @@ PR_CAP_AMBIENT = 47
 PR_CAP_AMBIENT_CLEAR_ALL = 4
 PR_CAP_AMBIENT_RAISE = 2
 PR_CAPBSET_DROP = 24
+PR_CAPBSET_READ = 23
 PR_SET_CHILD_SUBREAPER = 36
 PR_SET_DUMPABLE = 4
 PR_SET_KEEPCAPS = 8
@@ -103,6 +104,7 @@ _OLD = {
     "setdomainname": (171, 162),
     "sethostname": (170, 161),
     "setns": (308, 268),
+    "syncfs": (306, 267),
     "umount2": (166, 39),
     "unshare": (272, 97),
 }
@@ -237,6 +239,11 @@ def openat2(dir_fd: int, path: bytes, flags: int, mode: int = 0, resolve: int = 
 def close_range(first: int, last: int = 0xFFFFFFFF, flags: int = 0) -> None:
     """close_range(2)."""
     _call(_CLOSE_RANGE, first, last, flags)
+
+
+def syncfs(fd: int) -> None:
+    """syncfs(2)."""
+    _call(_number("syncfs"), fd)
 
 
 def fchmodat2(dir_fd: int, path: bytes, mode: int, flags: int) -> None:

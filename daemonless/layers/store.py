@@ -1,0 +1,45 @@
+"""The unpacked layers on disk: layers/MAPKEY/HEX/{diff/,layer.json}.
+
+A layer's directory appears by a rename when all of it is verified and written, so whatever is
+there is complete. Layers are kept per id map because the owners of their files depend on it.
+"""
+
+from __future__ import annotations
+
+import os
+
+from daemonless import jsonio
+from daemonless.errors import InvalidData, NotFound
+from daemonless.files import read_file
+from daemonless.oci.digest import Digest
+
+SCHEMA = 1
+RECORD = "layer.json"
+DIFF = "diff"
+
+
+class LayerStore:
+    """The layers unpacked with one id map, `key` being `IdMap.key`."""
+
+    def __init__(self, data: str, key: str = "default") -> None:
+        self.directory = f"{data}/layers/{key}"
+
+    def path(self, diff_id: str) -> str:
+        """Return the directory that holds the layer's files; raises InvalidData for no digest."""
+        return f"{self.directory}/{Digest(diff_id).hex}/{DIFF}"
+
+    def has(self, diff_id: str) -> bool:
+        """Return whether the layer is unpacked."""
+        return os.path.lexists(f"{self.directory}/{Digest(diff_id).hex}/{RECORD}")
+
+    def size(self, diff_id: str) -> int:
+        """Return the bytes of the layer's files; raises NotFound, or InvalidData."""
+        path = f"{self.directory}/{Digest(diff_id).hex}/{RECORD}"
+        try:
+            record = jsonio.loads(read_file(path), what=path)
+        except FileNotFoundError:
+            raise NotFound(f"layer {diff_id} is not unpacked", "pull the image again") from None
+        size = record.get("size") if isinstance(record, dict) else None
+        if not isinstance(size, int) or record.get("schema") != SCHEMA:
+            raise InvalidData(f"{path} is not a layer record of this version")
+        return size
