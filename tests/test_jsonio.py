@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 
 import pytest
 from hypothesis import given, settings
@@ -53,6 +55,12 @@ def test_depth_limit_counts_nesting_not_brackets():
     assert jsonio.loads(b"[" * 64 + b"]" * 64)
     many = jsonio.loads(json.dumps([["[[["] for _ in range(200)]))
     assert len(many) == 200
+    escaped = jsonio.loads(json.dumps([["\\", '"[[[[', '\\"{{{{'] for _ in range(200)]))
+    assert len(escaped) == 200
+    with pytest.raises(InvalidData, match="nested deeper than 64"):
+        jsonio.loads(b'["]",' * 65 + b"1" + b"]" * 65)
+    with pytest.raises(InvalidData, match="nested deeper than 64"):
+        jsonio.loads(rb'["\\", "\"]",' * 65 + b"1" + b"]" * 65)
 
 
 def test_size_limit():
@@ -65,3 +73,19 @@ def test_size_limit():
 def test_writes_only_json(value):
     with pytest.raises((TypeError, ValueError)):
         jsonio.dumps(value)
+
+
+BAD = ["{", "[1,", '{"a"', '{"a":}', '"x', "[}", "nul", "\\"]
+
+
+@pytest.mark.parametrize("text", BAD)
+def test_refuses_without_the_json_package_in_memory(text):
+    program = (
+        "import sys; sys.path[:0] = [sys.argv[1]]\n"
+        "from daemonless import errors, jsonio\n"
+        "try: jsonio.loads(sys.argv[2])\n"
+        "except errors.InvalidData: sys.exit(0 if 'json' not in sys.modules else 3)\n"
+    )
+    root = jsonio.__file__.rpartition("/daemonless/")[0]
+    done = subprocess.run([sys.executable, "-ISEc", program, root, text], timeout=20)
+    assert done.returncode == 0
