@@ -1,0 +1,194 @@
+"""ps: columns, filters and formats."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from daemonless.containers.request import Mount, Network, Port
+from daemonless.errors import NotFound, UsageError
+from daemonless.supervisor.logs import timestamp
+
+Say = Callable[..., str]
+MINUTE = 60 * 10**9
+
+
+def before(minutes: float) -> str:
+    """Return the time that many minutes ago."""
+    return timestamp(time.time_ns() - int(minutes * MINUTE) - 10**9)
+
+
+def port(host: int, inside: int, protocol: str = "tcp", address: str = "") -> Port:
+    return Port(host_ip=address, host_port=host, container_port=inside, protocol=protocol)
+
+
+@pytest.fixture
+def three(world: Any) -> Any:
+    """Return a store with a created, an exited and a running container, in this order of age."""
+    world.add(1, "old", before(200), "/bin/sh", "-c", "echo hello world", label=(("foo", "bar"), ("x", "y")))
+    exited = world.add(
+        2,
+        "done",
+        before(60),
+        label=(("foo", "baz"),),
+        mounts=(Mount(destination="/data", type="bind", source="/srv", options=("rbind",)),),
+        network=Network(mode="none"),
+        publish=(port(0, 80),),
+    )
+    world.exited(exited, 3, before(50), before(30))
+    running = world.add(3, "web", before(10), "httpd", publish=(port(8000, 80), port(8001, 81)), rm=True)
+    world.runs(
+        running,
+        before(9),
+        (
+            port(8000, 80).as_dict(),
+            port(8001, 81).as_dict(),
+            port(53, 53, "udp", "::1").as_dict(),
+        ),
+    )
+    return world
+
+
+def test_only_running_ones_are_listed_unless_asked(three: Any, say: Say) -> None:
+    assert say("ps").splitlines() == [
+        "CONTAINER ID  IMAGE                            COMMAND     CREATED         STATUS        "
+        "PORTS                                           NAMES",
+        "333333333333  docker.io/library/alpine:latest  httpd       10 minutes ago  Up 9 minutes  "
+        "0.0.0.0:8000-8001->80-81/tcp, [::1]:53->53/udp  web",
+    ]
+
+
+def test_all_are_listed_oldest_first(three: Any, say: Say) -> None:
+    lines = say(
+        "ps", "--all", "--format", "table {{.ID}}\t{{.Command}}\t{{.Status}}\t{{.Names}}"
+    ).splitlines()
+    assert lines == [
+        "CONTAINER ID  COMMAND               STATUS                     NAMES",
+        "111111111111  /bin/sh -c echo h...  Created                    old",
+        "222222222222  sh                    Exited (3) 30 minutes ago  done",
+        "333333333333  httpd                 Up 9 minutes               web",
+    ]
+
+
+def test_nothing_to_list(say: Say) -> None:
+    assert say("ps", "-aq") == ""
+    assert say("ps", "-a", "--format=json") == "[]\n"
+    assert say("ps").split() == ["CONTAINER", "ID", "IMAGE", "COMMAND", "CREATED", "STATUS", "PORTS", "NAMES"]
+    assert say("ps", "--noheading") == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "names"),
+    [
+        (["-a"], "old done web"),
+        (["--latest"], "web"),
+        (["-n", "2"], "done web"),
+        (["-n", "0"], ""),
+        (["--last", "9"], "old done web"),
+        (["-a", "--sort", "names"], "done old web"),
+        (["-a", "--sort", "status"], "old done web"),
+        (["-a", "--sort", "command"], "old web done"),
+        (["-a", "--filter=label=foo=bar"], "old"),
+        (["-a", "-f", "label=foo"], "old done"),
+        (["-a", "-f", "label=foo", "-f", "label=x=y"], "old"),
+        (["-a", "-f", "label=of=image"], "old done web"),
+        (["-a", "-f", "label!=foo"], "web"),
+        (["-a", "-f", "label!=foo=bar"], "done web"),
+        (["-a", "-f", "name=o"], "old done"),
+        (["-a", "-f", "name=^o"], "old"),
+        (["-a", "-f", "name=old", "-f", "name=web"], "old web"),
+        (["-a", "-f", "name=o", "-f", "status=exited"], "done"),
+        (["-f", "status=exited"], "done"),
+        (["-f", "status=stopped"], "done"),
+        (["-f", "status=created", "-f", "status=running"], "old web"),
+        (["-f", "status=paused"], ""),
+        (["-f", "exited=3"], "done"),
+        (["-f", "exited=0"], ""),
+        (["-a", "-f", "id=22"], "done"),
+        (["-a", "-f", "before=done"], "old"),
+        (["-a", "-f", "since=done"], "web"),
+        (["-a", "-f", "until=1h"], "old done"),
+        (["-a", "-f", "volume=/data"], "done"),
+        (["-a", "-f", "volume=/srv"], "done"),
+        (["-a", "-f", "network=none"], "done"),
+        (["-a", "-f", "command=httpd"], "web"),
+        (["-a", "-f", "publish=8001"], "web"),
+        (["-a", "-f", "publish=50-60/udp"], "web"),
+        (["-a", "-f", "publish=53/tcp"], ""),
+    ],
+)
+def test_selection(words: list[str], names: str, three: Any, say: Say) -> None:
+    assert say("ps", *words, "--format", "{{.Names}}").split() == names.split()
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("foo", UsageError),
+        ("foo=bar", UsageError),
+        ("status=odd", UsageError),
+        ("exited=odd", UsageError),
+        ("publish=http", UsageError),
+        ("name=(", UsageError),
+        ("until=tomorrow", UsageError),
+        ("before=nothing", NotFound),
+        ("ancestor=nothing", NotFound),
+    ],
+)
+def test_bad_filters(text: str, error: type[Exception], three: Any) -> None:
+    with pytest.raises(error):
+        three.run("ps", "-a", "--filter", text)
+
+
+def test_quiet_and_no_trunc(three: Any, say: Say) -> None:
+    assert say("ps", "-q") == "333333333333\n"
+    assert say("ps", "-q", "--no-trunc") == "3" * 64 + "\n"
+    assert "/bin/sh -c echo hello world" in say("ps", "-a", "--no-trunc")
+
+
+def test_json_has_podmans_keys(three: Any, say: Say) -> None:
+    old, done, web = json.loads(say("ps", "-a", "--format", "json"))
+    assert (old["State"], old["ExitedAt"], old["StartedAt"]) == ("created", -62135596800, -62135596800)
+    assert old["Labels"] == {"of": "image", "foo": "bar", "x": "y"}
+    assert done["Id"] == "2" * 64
+    assert (done["Exited"], done["ExitCode"], done["Mounts"], done["Networks"]) == (
+        True,
+        3,
+        ["/data"],
+        ["none"],
+    )
+    assert done["ExitedAt"] - done["StartedAt"] == 20 * 60
+    assert (web["Pid"], web["AutoRemove"], web["Command"], web["Names"]) == (4242, True, ["httpd"], ["web"])
+    assert web["Ports"][0] == {
+        "host_ip": "",
+        "host_port": 8000,
+        "container_port": 80,
+        "protocol": "tcp",
+        "range": 1,
+    }
+
+
+def test_templates_reach_every_field(three: Any, say: Say) -> None:
+    line = json.loads(say("ps", "-l", "--format", "{{json .}}"))
+    for field, value in line.items():
+        shown = say("ps", "-l", "--format", f"{{{{json .{field}}}}}")
+        assert json.loads(shown) == value
+    assert say("ps", "-l", "--format", '{{.Label "of"}}|{{.Label "no"}}') == "image|\n"
+
+
+def test_a_killed_supervisor_leaves_an_exited_container(three: Any, say: Say) -> None:
+    for lock in three.locks:
+        lock.release()
+    assert say("ps", "-l", "--format", "{{.Status}}|{{.ExitCode}}|{{.Pid}}") == "Exited (137)|137|0\n"
+
+
+def test_a_damaged_container_does_not_hide_the_others(three: Any) -> None:
+    Path(three.paths.data, "containers", "1" * 64, "container.json").write_text("{")
+    status, out, err = three.run("ps", "-aq")
+    assert (status, out) == (0, "222222222222\n333333333333\n")
+    assert err == "Warning: container 111111111111 cannot be read; daemonless rm --force removes it\n"
