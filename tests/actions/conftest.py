@@ -16,7 +16,10 @@ from daemonless.containers.host_facts import HostFacts
 from daemonless.containers.request import RunRequest
 from daemonless.containers.spec import build_spec
 from daemonless.files import Lock
+from daemonless.images.store import Image, ImageStore
 from daemonless.isolation.userns import IdMap
+from daemonless.oci.image import OCI_CONFIG, OCI_MANIFEST, Descriptor
+from daemonless.oci.reference import parse_reference
 
 IMAGE_ID = "sha256:" + "ab" * 32
 ID_MAP = IdMap(uids=((0, 1000, 1),), gids=((0, 1000, 1),))
@@ -32,7 +35,33 @@ class World:
         self.capfd = capfd
         self.locks: list[Lock] = []
 
-    def add(self, number: int, name: str, created: str, *command: str, **fields: Any) -> str:
+    def add_image(self, name: str, config: dict[str, Any], diff_ids: tuple[str, ...] = ()) -> Image:
+        """Make an image whose layers are not there, which no reader of the store minds."""
+        store = ImageStore(self.paths.data)
+        store.blobs.prepare()
+        document = {
+            "os": "linux",
+            "architecture": "amd64",
+            "created": "2026-11-20T10:00:00Z",
+            "config": config,
+            "rootfs": {"type": "layers", "diff_ids": list(diff_ids)},
+        }
+        descriptors = []
+        for media_type, value in (
+            (OCI_CONFIG, document),
+            (OCI_MANIFEST, {"schemaVersion": 2, "mediaType": OCI_MANIFEST, "layers": []}),
+        ):
+            if descriptors:
+                value["config"] = descriptors[0].to_json()
+            data = json.dumps(value).encode()
+            digest = store.blobs.add(data)
+            descriptors.append(Descriptor(media_type=media_type, digest=digest, size=len(data)))
+        store.add(parse_reference(name), descriptors[1], size=1234)
+        return store.resolve(name)
+
+    def add(
+        self, number: int, name: str, created: str, *command: str, image_id: str = IMAGE_ID, **fields: Any
+    ) -> str:
         """Make a container whose id is one digit repeated; return the id."""
         identifier = f"{number:x}" * 64
         directory = Path(self.paths.data, "containers", identifier)
@@ -64,7 +93,7 @@ class World:
             "name": name,
             "created": created,
             "image": "docker.io/library/alpine:latest",
-            "imageId": IMAGE_ID,
+            "imageId": image_id,
             "args": spec["process"]["args"],
             "labels": {"of": "image", **dict(request.label)},
             "request": request.as_dict(),

@@ -115,6 +115,42 @@ def test_idioms_of_scripts(template: str, expected: str, web: str, world: Any, s
     assert say("inspect", "--format", template, "1111") == f"{expected}\n"
 
 
+def test_an_image(world: Any, say: Say) -> None:
+    image = world.add_image(
+        "localhost:5000/team/app:1", {"Cmd": ["serve"], "User": "7"}, ("sha256:" + "1" * 64,)
+    )
+    value = show(say, "localhost:5000/team/app:1")
+    assert value["Id"] == image.id.removeprefix("sha256:")
+    assert value["RepoTags"] == ["localhost:5000/team/app:1"]
+    assert value["RepoDigests"] == [f"localhost:5000/team/app@{image.digest}"]
+    assert (value["Os"], value["Architecture"], value["Size"]) == ("linux", "amd64", 1234)
+    assert (value["Created"], value["User"]) == ("2026-11-20T10:00:00Z", "7")
+    assert value["RootFS"] == {"Type": "layers", "Layers": ["sha256:" + "1" * 64]}
+    assert (value["Config"]["Cmd"], value["Config"]["Entrypoint"]) == (["serve"], None)
+    template = "{{index .RepoDigests 0}} {{.Config.User}} {{json .Config.Labels}}"
+    assert say("inspect", "-f", template, image.id) == f"{value['RepoDigests'][0]} 7 {{}}\n"
+
+
+def test_a_container_tells_its_images_entrypoint(world: Any, say: Say) -> None:
+    image = world.add_image("localhost/app", {"Entrypoint": ["/init"], "Cmd": ["serve"]})
+    world.add(2, "plain", CREATED, image_id=image.id)
+    world.add(3, "other", CREATED, "ls", image_id=image.id)
+    world.add(4, "cleared", CREATED, "ls", entrypoint=(), image_id=image.id)
+    for name, entrypoint, command in (
+        ("plain", ["/init"], ["serve"]),
+        ("other", ["/init"], ["ls"]),
+        ("cleared", None, ["ls"]),
+    ):
+        config = show(say, name)["Config"]
+        assert (config["Entrypoint"], config["Cmd"]) == (entrypoint, command)
+
+
+def test_a_name_that_is_both_is_a_container(web: str, world: Any, say: Say) -> None:
+    world.add_image("docker.io/library/web", {})
+    assert show(say, "web")["Id"] == web
+    assert show(say, "--type=image", "web")["Os"] == "linux"
+
+
 @pytest.mark.parametrize("words", [[], ["--type=container"], ["--type=image"], ["--format", "{{.Id}}"]])
 def test_a_missing_object(words: list[str], world: Any) -> None:
     status, out, err = world.run("inspect", *words, "nothing")

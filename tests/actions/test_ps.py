@@ -145,6 +145,20 @@ def test_bad_filters(text: str, error: type[Exception], three: Any) -> None:
         three.run("ps", "-a", "--filter", text)
 
 
+def test_ancestors_are_images_and_what_they_are_built_on(world: Any, say: Say) -> None:
+    layers = tuple(f"sha256:{digit * 64}" for digit in "123")
+    base, built, other = (
+        world.add_image(f"localhost/{name}", {"Cmd": [name]}, diff_ids)
+        for name, diff_ids in (("base", layers[:1]), ("built", layers[:2]), ("other", layers[2:]))
+    )
+    world.add(1, "one", before(3), image_id=base.id)
+    world.add(2, "two", before(2), image_id=built.id)
+    world.add(3, "three", before(1), image_id=other.id)
+    for image, names in (("base", ["one", "two"]), ("built", ["two"]), (other.id[7:19], ["three"])):
+        name = image if image not in ("base", "built") else f"localhost/{image}"
+        assert say("ps", "-a", "-f", f"ancestor={name}", "--format", "{{.Names}}").split() == names
+
+
 def test_quiet_and_no_trunc(three: Any, say: Say) -> None:
     assert say("ps", "-q") == "333333333333\n"
     assert say("ps", "-q", "--no-trunc") == "3" * 64 + "\n"
