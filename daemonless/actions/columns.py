@@ -64,30 +64,6 @@ def ago(seconds: float) -> str:
     return f"{duration(seconds)} ago"
 
 
-def epoch(text: str) -> float | None:
-    """Return an RFC 3339 time as seconds since 1970 (UTC), or None if there is none or it is broken.
-
-    The calendar is computed here: `datetime` and `calendar` cost 3 ms to import. Days are counted
-    from 1 March of the year 0, so that the leap day is the last one of its year.
-    """
-    try:
-        year, month, day = int(text[0:4]), int(text[5:7]), int(text[8:10])
-        hour, minute, second = int(text[11:13]), int(text[14:16]), int(text[17:19])
-        rest = text[19:]
-        digits = rest[1:].rstrip("Zz").partition("+")[0].partition("-")[0] if rest[:1] == "." else ""
-        zone = rest[len(digits) + 1 if digits else 0 :]
-        offset = 0 if zone in ("Z", "z") else int(f"{zone[0]}1") * (int(zone[1:3]) * 60 + int(zone[4:6]))
-    except (ValueError, IndexError):
-        return None
-    if year <= 1:
-        return None  # Go's zero time
-    year -= month < 3
-    month = (month + 9) % 12
-    days = 365 * year + year // 4 - year // 100 + year // 400 + (153 * month + 2) // 5 + day - 719469
-    fraction = float(f"0.{digits}") if digits else 0.0
-    return days * _DAY + hour * _HOUR + (minute - offset) * _MINUTE + second + fraction
-
-
 def shorten(text: str, width: int) -> str:
     """Return `text` in at most `width` characters and three dots."""
     return text if len(text) <= width else f"{text[:width]}..."

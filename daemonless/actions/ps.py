@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from daemonless.actions.args import Args
+    from daemonless.containers.store import Container
 
 _DEFAULT = "table {{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}\t{{.Names}}"
 _ORDERS: dict[str, Callable[[Row], Any]] = {
@@ -31,7 +32,8 @@ _ORDERS: dict[str, Callable[[Row], Any]] = {
 def main(args: Args) -> int:
     """Print the containers that were asked for."""
     store = ContainerStore(args.paths)
-    rows = _chosen(args, store)
+    containers = store.containers()
+    rows = _chosen(args, containers)
     rows.sort(key=_ORDERS[args.sort])
     if args.quiet:
         out = "".join(f"{row['ID']}\n" for row in rows)
@@ -40,20 +42,29 @@ def main(args: Args) -> int:
         shown = [as_podman(row) for row in rows] if template.strip() == "json" else None
         out = Listing(rows, HEADINGS).render(template, noheading=args.noheading, as_json=shown)
     print(out, end="")
-    for broken in store.broken():
-        message = f"Warning: container {broken.id[:12]} cannot be read; daemonless rm --force removes it\n"
-        os.write(2, message.encode())
+    _warn_of_broken(store, len(containers))
     return 0
 
 
-def _chosen(args: Args, store: ContainerStore) -> list[Row]:
+def _warn_of_broken(store: ContainerStore, readable: int) -> None:
+    """Name the containers that are left out; looked for only if there are more than could be read."""
+    try:
+        number = len(os.listdir(store.directory))
+    except FileNotFoundError:
+        return
+    for broken in store.broken() if number > readable else ():
+        message = f"Warning: container {broken.id[:12]} cannot be read; daemonless rm --force removes it\n"
+        os.write(2, message.encode())
+
+
+def _chosen(args: Args, containers: list[Container]) -> list[Row]:
     """Return the rows of the containers that the options choose, newest first."""
     now = time.time()
     keep, keys = _filters(args, now)
     last = 1 if args.latest else args.last
     everything = args.all or last >= 0 or bool(keys & {"status", "exited"})
     rows: list[Row] = []
-    for container in store.containers():
+    for container in containers:
         row = Row(container, now, no_trunc=args.no_trunc)
         if last >= 0 and len(rows) == last:
             break

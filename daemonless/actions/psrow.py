@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from daemonless.actions import columns
 from daemonless.actions.values import Struct
+from daemonless.containers.instant import rfc3339
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,6 +53,11 @@ class Row(Struct):
         value: str = self.record["labels"].get(key, "")
         return value
 
+    def age(self, text: str) -> float:
+        """Return the seconds since a time of a state file; 0 if that is broken."""
+        moment = rfc3339(text)
+        return 0.0 if moment is None else self.now - moment / 1e9
+
     @property
     def record(self) -> dict[str, Any]:
         """container.json."""
@@ -96,7 +102,7 @@ def _command(row: Row) -> str:
 
 
 def _created_ago(row: Row) -> str:
-    return columns.ago(row.now - (columns.epoch(row.record["created"]) or row.now))
+    return columns.ago(row.age(row.record["created"]))
 
 
 def _created_at(row: Row) -> str:
@@ -108,9 +114,8 @@ def _status(row: Row) -> str:
     if row.status == "created":
         return "Created"
     if row.status == "running":
-        return f"Up {columns.duration(row.now - (columns.epoch(row.started) or row.now))}"
-    finished = columns.epoch(row.finished)
-    when = f" {columns.ago(row.now - finished)}" if finished else ""  # unknown if it was killed unseen
+        return f"Up {columns.duration(row.age(row.started))}"
+    when = f" {columns.ago(row.age(row.finished))}" if row.finished else ""  # unknown if it was killed unseen
     return f"Exited ({row.container.exit_code}){when}"
 
 
@@ -138,8 +143,8 @@ def _range(address: str, protocol: str, host: int, inside: int, length: int) -> 
 
 
 def _seconds(text: str) -> int:
-    moment = columns.epoch(text)
-    return _NEVER if moment is None else int(moment)
+    moment = rfc3339(text)
+    return _NEVER if moment is None else moment // 10**9
 
 
 _FIELDS: dict[str, Callable[[Row], Any]] = {

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from daemonless.actions import columns
 
@@ -72,23 +68,3 @@ def test_size(count: int, shown: str) -> None:
 def test_duration(seconds: float, said: str) -> None:
     assert columns.duration(seconds) == said
     assert columns.ago(seconds) == f"{said} ago"
-
-
-@given(st.datetimes(min_value=datetime(1000, 1, 1)), st.integers(-14 * 60, 14 * 60))
-def test_epoch_counts_days_as_the_calendar_does(moment: datetime, offset: int) -> None:
-    sign = "-" if offset < 0 else "+"
-    zone = f"{sign}{abs(offset) // 60:02}:{abs(offset) % 60:02}"
-    text = f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond:06}{zone}"
-    assert columns.epoch(text) == pytest.approx(datetime.fromisoformat(text).timestamp(), abs=1e-3)
-
-
-@pytest.mark.parametrize(
-    "text", ["", "yesterday", "0001-01-01T00:00:00Z", "2026-11-23", "2026-11-23T20:42:00"]
-)
-def test_epoch_of_no_time(text: str) -> None:
-    assert columns.epoch(text) is None
-
-
-def test_epoch_takes_nanoseconds() -> None:
-    assert columns.epoch("1970-01-01T00:00:01.500000000Z") == 1.5
-    assert columns.epoch("1970-01-01T01:00:00Z") == 3600

@@ -1,8 +1,11 @@
 import time
+from datetime import datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from daemonless.containers.instant import duration, parse_instant
+from daemonless.containers.instant import duration, parse_instant, rfc3339
 from daemonless.errors import UsageError
 
 NOW = 1_795_466_520 * 10**9  # 2026-11-23T20:42:00Z
@@ -49,3 +52,19 @@ def test_refuses(text):
 def test_duration_adds_its_parts():
     assert duration("2h3m4s5ms") == ((2 * 60 + 3) * 60 + 4) * 10**9 + 5 * 10**6
     assert duration("5") is None
+
+
+@given(st.datetimes(min_value=datetime(1000, 1, 1)), st.integers(-14 * 60, 14 * 60))
+def test_counts_days_as_the_calendar_does(moment, offset):
+    sign = "-" if offset < 0 else "+"
+    text = f"{moment:%Y-%m-%dT%H:%M:%S}{sign}{abs(offset) // 60:02}:{abs(offset) % 60:02}"
+    assert rfc3339(text) == int(datetime.fromisoformat(text).timestamp()) * 10**9
+
+
+def test_gos_zero_time():
+    assert rfc3339("0001-01-01T00:00:00Z") == -62135596800 * 10**9
+
+
+@pytest.mark.parametrize("text", ["2026-13-01T00:00:00Z", "2026-00-01T00:00:00Z", "2026-01-32T00:00:00Z"])
+def test_refuses_impossible_dates(text):
+    assert rfc3339(text) is None
