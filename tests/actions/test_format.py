@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daemonless.actions.format import Listing, Template, pretty, render_object
@@ -165,6 +165,7 @@ _JSON = st.recursive(
 )
 
 
+@settings(max_examples=50)
 @given(_JSON)
 def test_pretty_json_is_json(value: object) -> None:
     assert json.loads(pretty(value)) == value

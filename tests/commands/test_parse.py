@@ -171,7 +171,7 @@ _WORDS = st.sampled_from(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.lists(_WORDS, max_size=6), st.sampled_from(["run", "exec"]))
 def test_table_never_says_anything_else_than_typer(words: list[str], name: str) -> None:
     said = parse.parse(table.COMMANDS[name], words)
