@@ -6,8 +6,9 @@ import os
 import time
 
 from daemonless.actions import columns
-from daemonless.actions.format import Listing, Struct
+from daemonless.actions.format import Listing
 from daemonless.actions.image_filters import Filters
+from daemonless.actions.values import Struct
 from daemonless.containers.instant import rfc3339
 from daemonless.containers.store import ContainerStore
 from daemonless.images.store import Image, ImageStore
@@ -23,7 +24,7 @@ _DEFAULT = "table {{.Repository}}\t{{.Tag}}\t{{.ID}}\t{{.Created}}\t{{.Size}}"
 _WITH_DIGESTS = "table {{.Repository}}\t{{.Tag}}\t{{.Digest}}\t{{.ID}}\t{{.Created}}\t{{.Size}}"
 _HEADINGS = {"ID": "IMAGE ID", "CreatedAt": "CREATED AT", "CreatedSince": "CREATED"}
 _SORT = {
-    "created": lambda row: -row["_created"],
+    "created": lambda row: (-row["_created"], row["Repository"], row["Tag"]),
     "id": lambda row: row["Id"],
     "repository": lambda row: (row["Repository"], row["Tag"]),
     "size": lambda row: row["_size"],

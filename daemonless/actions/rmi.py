@@ -56,27 +56,28 @@ def _remove(args: Args, store: ImageStore, name: str) -> None:
         for untagged in store.forget(name):
             print(f"Untagged: {untagged}")
         return
+    # the same image may be here more than once, compressed in different ways
+    twins = [other for other in store.images() if other.id == image.id]
+    names = [each for twin in twins for each in twin.names]
     full_name = store.name_of(image, name)
-    if full_name and len(image.names) > 1:
-        store.untag(full_name)
+    if full_name and len(names) > 1:
+        if len(image.names) > 1:
+            store.untag(full_name)
+        else:
+            store.remove(image)
         print(f"Untagged: {full_name}")
         return
-    if not full_name and len(image.names) > 1 and not (args.force or args.all):
+    if len(names) > 1 and not (args.force or args.all):
         raise Conflict(
-            f"image {image.id[7:19]} has more than one name: {', '.join(image.names)}",
+            f"image {image.id[7:19]} has more than one name: {', '.join(names)}",
             "remove the names one by one, or the image with all its names with --force",
         )
     _free(args, image)
-    for other in _same_image(store, image):
-        store.remove(other)
-        for untagged in other.names:
-            print(f"Untagged: {untagged}")
+    for twin in twins:
+        store.remove(twin)
+    for each in names:
+        print(f"Untagged: {each}")
     print(f"Deleted: {image.id.partition(':')[2]}")
-
-
-def _same_image(store: ImageStore, image: Image) -> list[Image]:
-    """Return all manifests with the image's config: the same image, compressed in other ways."""
-    return [other for other in store.images() if other.id == image.id]
 
 
 def _free(args: Args, image: Image) -> None:
@@ -84,7 +85,7 @@ def _free(args: Args, image: Image) -> None:
     for container in users(ContainerStore(args.paths), image.id):
         if not args.force:
             raise Conflict(
-                f"image {image.names[0] if image.names else image.id[7:19]} is used by container"
+                f"image {image.names[0] if image.names else image.id[7:19]} is in use by container"
                 f" {container.name}",
                 f"remove that first: daemonless rm {container.name}; or with the image: rmi --force",
                 exit_status=_IN_USE,

@@ -19,6 +19,7 @@ from daemonless.images.download import Downloads
 from daemonless.images.progress import Progress, Silent
 from daemonless.images.store import Image, ImageStore
 from daemonless.isolation.userns import IdMap, load_id_map
+from daemonless.layers import trash
 from daemonless.layers.store import LayerStore
 from daemonless.layers.worker import UnpackPool
 from daemonless.oci.digest import Digest
@@ -104,6 +105,7 @@ def pull(
         raise store_failed(f"store image {reference}", error) from error
     finally:
         client.close()
+        trash.empty_in_background(paths.data)  # layers that another pull had ready first
     raise DaemonlessError(f"cannot store image {reference}: it was removed while it was pulled", "try again")
 
 

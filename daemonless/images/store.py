@@ -146,9 +146,9 @@ class ImageStore:
                 if not is_hex(name):
                     raise
         if reference:
-            for entry in entries:
-                if _matches(entry, reference):
-                    return entry
+            found = max(entries, key=lambda entry: _likeness(entry, reference), default=None)
+            if found and _likeness(found, reference):
+                return found
         prefix = name.removeprefix("sha256:")
         if is_hex(prefix):
             found = {entry.digest: entry for entry in entries if self._has_id(entry, prefix)}
@@ -331,14 +331,23 @@ def _entry(descriptor: Descriptor, name: str, notes: dict[str, str]) -> _Entry:
     return _Entry(descriptor=descriptor.replace(annotations=tuple(annotations.items())), name=name)
 
 
-def _matches(entry: _Entry, reference: Reference) -> bool:
-    """Whether an entry is what a reference means; a digest decides, whatever tag stands beside it."""
+def _likeness(entry: _Entry, reference: Reference) -> int:
+    """Return how well an entry fits a reference, 0 if not at all.
+
+    A digest decides, whatever tag stands beside it. That of an index may stand for images of
+    several platforms; the one pulled by that very digest comes first.
+    """
     if not reference.digest:
-        return entry.name == str(reference)
+        return int(entry.name == str(reference))
+    name = str(reference.replace(tag=""))
     repository = entry.name.partition("@")[0]
-    if ":" in repository.rpartition("/")[2]:
+    if "@" not in entry.name:
         repository = repository.rpartition(":")[0]
-    return repository == reference.name and reference.digest in (entry.digest, entry.source)
+    if entry.name == name:
+        return 3
+    if repository != reference.name:
+        return 0
+    return 2 if reference.digest == entry.digest else int(reference.digest == entry.source)
 
 
 def _listdir(path: str) -> list[str]:

@@ -189,6 +189,7 @@ class RegistryClient:
                     failure = failure or error
                 else:
                     self._schemes = (scheme,)
+                    break
             if len(self._schemes) > 1 and failure:
                 raise failure
             self._authenticator.insecure = self._schemes == ("http",)
