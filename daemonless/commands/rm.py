@@ -20,7 +20,7 @@ def rm(
     ] = False,
     volumes: Annotated[
         bool,
-        typer.Option("--volumes", "-v", help="Remove the containers' anonymous volumes too."),
+        typer.Option("--volumes", "-v", help="Changes nothing: all data of a container goes with it."),
     ] = False,
     timeout: timing.StopTime = None,
     all: selection.All = False,
