@@ -146,9 +146,9 @@ class ImageStore:
                 if not is_hex(name):
                     raise
         if reference:
-            found = max(entries, key=lambda entry: _likeness(entry, reference), default=None)
-            if found and _likeness(found, reference):
-                return found
+            best = max(entries, key=lambda entry: _likeness(entry, reference), default=None)
+            if best and _likeness(best, reference):
+                return best
         prefix = name.removeprefix("sha256:")
         if is_hex(prefix):
             found = {entry.digest: entry for entry in entries if self._has_id(entry, prefix)}
