@@ -86,10 +86,13 @@ def compile_section(section: dict[str, Any], machine: str = "") -> bytes:
     actions, flags and machines that are not supported.
     """
     machine = machine or os.uname().machine
-    _check_features(section)
-    default = action_value(section.get("defaultAction"), section.get("defaultErrnoRet"))
-    architectures = _architectures(section, machine)
-    rules = _rules(section)
+    try:
+        _check_features(section)
+        default = _answer(section.get("defaultAction"), section.get("defaultErrnoRet"))
+        architectures = _architectures(section, machine)
+        rules = _rules(section)
+    except (AttributeError, KeyError, TypeError):
+        raise InvalidData("the seccomp profile breaks the runtime spec") from None
     program = _Program()
     after = program.leaf(_KILL_PROCESS)
     for table, audit in reversed(architectures):
@@ -125,8 +128,8 @@ def _architectures(section: dict[str, Any], machine: str) -> list[tuple[str, int
     return [native, *(arch for arch in dict.fromkeys(known) if arch != native)]
 
 
-def action_value(action: object, errno: object) -> int:
-    """Return what a program answers for an action of the spec; raises InvalidData or Unsupported."""
+def _answer(action: object, errno: object) -> int:
+    """Return what a program answers for an action of the spec."""
     if action == "SCMP_ACT_NOTIFY":
         raise Unsupported("cannot apply the seccomp profile: SCMP_ACT_NOTIFY is not supported")
     value = _ACTIONS.get(action) if isinstance(action, str) else None
@@ -144,7 +147,7 @@ def _rules(section: dict[str, Any]) -> dict[str, tuple[Rule, ...]]:
     """Return the rules of each system call, in order, up to the first unconditional one."""
     result: dict[str, tuple[Rule, ...]] = {}
     for entry in section.get("syscalls") or ():
-        answer = action_value(entry.get("action"), entry.get("errnoRet"))
+        answer = _answer(entry.get("action"), entry.get("errnoRet"))
         conditions = [_condition(arg) for arg in entry.get("args") or ()]
         indices = {condition[0] for condition in conditions}
         if len(indices) < len(conditions):
