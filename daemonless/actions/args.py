@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from daemonless.config import Paths, load_paths
 
 TYPE_CHECKING = False
@@ -38,6 +40,7 @@ class Args:
             self._paths = load_paths(self.root, self.runroot)
         return self._paths
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return the parameters and the global options by name."""
-        return {name: value for name, value in self.__dict__.items() if name[0] != "_"}
+    def warn(self, text: str) -> None:
+        """Print a warning, one line, unless only errors are wanted."""
+        if self.log_level != "error":
+            os.write(2, f"Warning: {text}\n".encode("utf-8", "backslashreplace"))

@@ -31,17 +31,17 @@ def main(args: Args) -> int:
 def create(args: Args, *, durable: bool) -> tuple[Container, RunRequest]:
     """Create the container the command line describes, pulling its image if that is missing."""
     paths = args.paths
-    request = from_args(args, warn=warn)
+    request = from_args(args, warn=args.warn)
     if args.cidfile and os.path.lexists(args.cidfile):
         raise UsageError(f"container id file {args.cidfile} exists", "remove it, or give another --cidfile")
     image = _image(args, request)
     id_map = id_map_for(request)
     if id_map.reason:
-        warn(id_map.reason)
+        args.warn(id_map.reason)
     _have_layers(args, image, id_map)
     if args.replace and request.name:
         _remove_named(args, request.name)
-    container = lifecycle.create(paths, request, image, id_map, durable=durable, warn=warn)
+    container = lifecycle.create(paths, request, image, id_map, durable=durable, warn=args.warn)
     if args.cidfile:
         try:
             write_new_file(args.cidfile, container.id)
@@ -49,11 +49,6 @@ def create(args: Args, *, durable: bool) -> tuple[Container, RunRequest]:
             lifecycle.remove(paths, container)
             raise
     return container, request
-
-
-def warn(text: str) -> None:
-    """Print a warning, one line."""
-    os.write(2, f"Warning: {text}\n".encode("utf-8", "backslashreplace"))
 
 
 def write_new_file(path: str, text: str) -> None:

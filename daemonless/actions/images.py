@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 
 from daemonless.actions import columns
@@ -131,7 +130,7 @@ def main(args: Args) -> int:
     ]
     rows.sort(key=_SORT[args.sort])
     for line in store.damaged:
-        os.write(2, f"Warning: {line}\n".encode("utf-8", "backslashreplace"))
+        args.warn(line)
     if args.quiet:
         ids = dict.fromkeys(f"sha256:{row['Id']}" if args.no_trunc else row["Id"][:12] for row in rows)
         print("".join(f"{identity}\n" for identity in ids), end="")

@@ -42,19 +42,18 @@ def main(args: Args) -> int:
         shown = [as_podman(row) for row in rows] if template.strip() == "json" else None
         out = Listing(rows, HEADINGS).render(template, noheading=args.noheading, as_json=shown)
     print(out, end="")
-    _warn_of_broken(store, len(containers))
+    _warn_of_broken(args, store, len(containers))
     return 0
 
 
-def _warn_of_broken(store: ContainerStore, readable: int) -> None:
+def _warn_of_broken(args: Args, store: ContainerStore, readable: int) -> None:
     """Name the containers that are left out; looked for only if there are more than could be read."""
     try:
         number = len(os.listdir(store.directory))
     except FileNotFoundError:
         return
     for broken in store.broken() if number > readable else ():
-        message = f"Warning: container {broken.id[:12]} cannot be read; daemonless rm --force removes it\n"
-        os.write(2, message.encode())
+        args.warn(f"container {broken.id[:12]} cannot be read; daemonless rm --force removes it")
 
 
 def _chosen(args: Args, containers: list[Container]) -> list[Row]:

@@ -21,7 +21,7 @@ def main(args: Args) -> int:
     container, request = create.create(args, durable=False)
     paths = args.paths
     if args.tty and args.interactive and not args.detach and not os.isatty(0):
-        create.warn("the input is not a terminal, so --tty --interactive may not work as expected")
+        args.warn("the input is not a terminal, so --tty --interactive may not work as expected")
     try:
         started = lifecycle.start(paths, container, attached=not args.detach, preserve_fds=args.preserve_fds)
     except DaemonlessError:

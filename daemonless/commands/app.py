@@ -186,7 +186,7 @@ def _root(
     ] = None,
     log_level: Annotated[
         Literal["debug", "info", "warn", "error"],
-        typer.Option("--log-level", help="Say more or less; debug adds tracebacks to errors."),
+        typer.Option("--log-level", help="Say more, with debug, or leave out warnings, with error."),
     ] = "warn",
     version: Annotated[
         bool,

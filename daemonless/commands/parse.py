@@ -44,8 +44,10 @@ _BOOLEANS = {
 def command_line(words: Sequence[str]) -> tuple[str, dict[str, Any], dict[str, Any]] | None:
     """Return (command, its values, the global options), or None for what Typer shall judge."""
     options = parse(table.GLOBAL, words)
-    if options is None or options["version"]:
+    if options is None:
         return None
+    if options.pop("version"):
+        return "version", {"format": f"{table.PROGRAM} version {{{{.Client.Version}}}}"}, options
     name, *rest = options.pop("words") or ("",)
     fixed: dict[str, str] = {}
     if name in table.GROUPS and rest:

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from daemonless import __version__
+from daemonless.__main__ import run as run_words
 from daemonless.commands import table
 from daemonless.commands.app import COMMANDS, invoke
 from daemonless.commands.create import create
@@ -113,9 +115,14 @@ def test_create_has_all_of_run_but_what_needs_a_running_process() -> None:
     assert of_create < of_run
 
 
-def test_version(capsys: pytest.CaptureFixture[str]) -> None:
-    assert invoke(["--version"]) == 0
-    assert capsys.readouterr().out.startswith("daemonless version ")
+@pytest.mark.parametrize("words", [["--version"], ["-v", "ps", "--bogus"]])
+def test_version_is_the_same_with_and_without_typer(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_words(words) == 0
+    hot = capsys.readouterr().out
+    assert invoke(words[:1]) == 0
+    assert capsys.readouterr().out == hot == f"daemonless version {__version__}\n"
 
 
 # --- completion -----------------------------------------------------------------------------

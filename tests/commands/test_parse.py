@@ -223,7 +223,6 @@ def test_command_line(words: list[str], expected: tuple[str, str | None, str, di
         ["frobnicate"],
         ["container"],
         ["container", "frobnicate"],
-        ["--version"],
         ["--root"],
         ["--help"],
         ["-x", "ps"],
