@@ -214,6 +214,7 @@ def invoke(words: list[str]) -> int:
     """
     if COMPLETION_VARIABLE in os.environ:
         completion.completion_init()  # type: ignore[attr-defined] # else done for Typer's own options only
+        os.environ["COLUMNS"] = "1000"  # an answer is one line, so rich must not wrap its help text
     try:
         status = application().main(list(words), prog_name=PROGRAM, standalone_mode=False)
     except typer.TyperException as error:

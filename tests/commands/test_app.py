@@ -154,7 +154,7 @@ def add_name(paths: Paths, name: str, identifier: str) -> None:
 def test_completion_knows_commands_options_and_containers(paths: Paths) -> None:
     add_name(paths, "web", "ab" * 32)
     add_name(paths, "worker", "cd" * 32)
-    assert "--interactive" in complete("daemonless run --int", paths)
+    assert complete("daemonless run --tls", paths) == ["--tls-verify"]
     assert complete("daemonless st", paths) == ["start", "stop"]
     assert complete("daemonless stop w", paths) == ["web", "worker"]
     assert complete("daemonless rm web cd", paths) == ["cd" * 6]
