@@ -30,15 +30,30 @@ def main() -> NoReturn:
 
     os._exit skips the interpreter's teardown, 1 to 2 ms of freeing memory that ends anyway.
     """
-    # Names of files and arguments may hold bytes that are not UTF-8; they pass unchanged.
-    sys.stdout.reconfigure(errors="surrogateescape")  # type: ignore[union-attr] # a TextIOWrapper
+    _have_standard_streams()
     status = guarded(sys.argv[1:])
     for stream in (sys.stdout, sys.stderr):
         try:
-            stream.flush()
+            if stream is not None:
+                stream.flush()
         except OSError as error:
             status = status or _status_of(error)
     os._exit(status)
+
+
+def _have_standard_streams() -> None:
+    """Open /dev/null for a standard stream that the caller closed.
+
+    Otherwise the first file opened would take its place, and get what is printed.
+    """
+    for fd in (0, 1, 2):
+        try:
+            os.fstat(fd)
+        except OSError:
+            os.open("/dev/null", os.O_RDWR)  # the lowest free number is this one
+    if sys.stdout is not None:
+        # Names of files and arguments may hold bytes that are not UTF-8; they pass unchanged.
+        sys.stdout.reconfigure(errors="surrogateescape")  # type: ignore[union-attr] # a TextIOWrapper
 
 
 def guarded(words: Sequence[str]) -> int:

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -92,6 +93,15 @@ def test_a_reader_that_left_is_no_error() -> None:
     os.close(read_end)
     assert start("version", stdout=write_end) == (141, "")
     os.close(write_end)
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_streams_are_no_error(closed: str, tmp_path: Path) -> None:
+    line = f'"$0" -m daemonless --root "$1/d" --runroot "$1/r" ps -a {closed}'
+    done = subprocess.run(
+        ["/bin/sh", "-c", line, sys.executable, str(tmp_path)], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_words_that_are_not_utf8_pass_unchanged() -> None:
