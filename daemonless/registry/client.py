@@ -59,16 +59,21 @@ def open_registry(
     host = _HOSTS.get(domain, domain)
     trust = load_trust(host, tls_verify=tls_verify is not False)
     plain = tls_verify is False or (tls_verify is None and is_loopback(urlsplit(f"//{host}").hostname or ""))
-    return RegistryClient(
-        domain,
-        HttpTransport(trust, debug=debug),
-        Authenticator(domain, credential),
-        schemes=("https", "http") if plain else ("https",),
-    )
+    transport = HttpTransport(trust, debug=debug)
+    authenticator = Authenticator(domain, credential)
+    if not plain:
+        return RegistryClient(domain, transport, authenticator)
+    # finding out whether there is TLS takes no trust, and loading the system's takes 50 ms
+    prober = HttpTransport(load_trust(host, tls_verify=False), debug=debug)
+    return RegistryClient(domain, transport, authenticator, schemes=("https", "http"), prober=prober)
 
 
 class RegistryClient:
-    """The verbs of one registry. `schemes` are tried in order until one gets an answer."""
+    """The verbs of one registry.
+
+    `schemes` are tried in order until one gets an answer; `prober` is used for that if given, and
+    for nothing else.
+    """
 
     def __init__(
         self,
@@ -77,17 +82,20 @@ class RegistryClient:
         authenticator: Authenticator,
         *,
         schemes: tuple[str, ...] = ("https",),
+        prober: Transport | None = None,
     ) -> None:
         self.domain = domain
         self.host = _HOSTS.get(domain, domain)
         self._transport = transport
         self._authenticator = authenticator
         self._schemes = schemes
+        self._prober = prober or transport
         self._lock = threading.Lock()
 
     def close(self) -> None:
         """Close all connections."""
         self._transport.close()
+        self._prober.close()
 
     def fetch_manifest(self, path: str, reference: str, *, size: int | None = None) -> Fetched:
         """Fetch a manifest or an index by tag or digest (end-3).
@@ -178,22 +186,24 @@ class RegistryClient:
     def _scheme(self) -> str:
         """Return the scheme that works; asked once, and only where there is a choice."""
         with self._lock:
-            failure: Unreachable | None = None
-            for scheme in self._schemes if len(self._schemes) > 1 else ():
-                try:
-                    request = Request(method="GET", url=f"{scheme}://{self.host}/v2/", redirects=False)
-                    self._transport.send(request).close()
-                except Untrusted:
-                    raise
-                except Unreachable as error:
-                    failure = failure or error
-                else:
-                    self._schemes = (scheme,)
-                    break
-            if len(self._schemes) > 1 and failure:
-                raise failure
+            if len(self._schemes) > 1:
+                self._schemes = (self._find_scheme(),)
             self._authenticator.insecure = self._schemes == ("http",)
             return self._schemes[0]
+
+    def _find_scheme(self) -> str:
+        failures: list[Unreachable] = []
+        for scheme in self._schemes:
+            try:
+                request = Request(method="GET", url=f"{scheme}://{self.host}/v2/", redirects=False)
+                self._prober.send(request).close()
+            except Untrusted:
+                raise
+            except Unreachable as error:
+                failures.append(error)
+            else:
+                return scheme
+        raise failures[0]
 
     def _error(self, response: Response, name: str) -> Exception:
         status, detail = response.status, _detail(response)
