@@ -36,7 +36,6 @@ class Row(Struct):
         self.container = container
         self.no_trunc = no_trunc
         self.now = now
-        self.status = container.status
 
     def __missing__(self, field: str) -> Any:
         if field == "Label":
@@ -57,6 +56,12 @@ class Row(Struct):
         """Return the seconds since a time of a state file; 0 if that is broken."""
         moment = rfc3339(text)
         return 0.0 if moment is None else self.now - moment / 1e9
+
+    @property
+    def status(self) -> str:
+        """The container's status, asked once: it may change meanwhile, but not within a row."""
+        status: str = self["State"]
+        return status
 
     @property
     def record(self) -> dict[str, Any]:
@@ -157,7 +162,7 @@ _FIELDS: dict[str, Callable[[Row], Any]] = {
     "CreatedHuman": _created_ago,
     "RunningFor": _created_ago,
     "Status": _status,
-    "State": lambda row: row.status,
+    "State": lambda row: row.container.status,
     "Ports": _ports,
     "Names": lambda row: row.record["name"],
     "Labels": lambda row: row.record["labels"],
