@@ -8,6 +8,7 @@ bytes, as they stand in the header.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from struct import Struct
 from zlib import adler32
 
@@ -57,7 +58,7 @@ def parse_header(block: bytes) -> Entry:
     entry = Entry()
     entry.name = _text(name)
     entry.kind = kind
-    entry.mode = _octal(mode, "mode") & 0o7777
+    entry.mode = _number(mode, "mode") & 0o7777
     entry.uid = _number(uid, "uid")
     entry.gid = _number(gid, "gid")
     entry.size = _number(size, "size")
@@ -92,6 +93,7 @@ def _octal(field: bytes, what: str) -> int:
     return int(digits, 8)
 
 
+@lru_cache(maxsize=1024)  # an archive has few owners, modes and times
 def _signed(field: bytes, what: str) -> int:
     """Read octal, or GNU's base-256: the top bit set, the rest big-endian two's complement."""
     if not field[0] & 0x80:

@@ -89,22 +89,24 @@ def unpack(
 
 def _unpack_all(reader: TarReader, writer: _Writer) -> None:
     """Add all members, and name the one that an error is about."""
-    where = "layer entry 1"
+    entry: Entry | None = None
     try:
         for entry in reader:
-            where = f"layer entry {printable(entry.name)}"
             if reader.count > MAX_ENTRIES:
                 raise InvalidData(f"the layer has more than {MAX_ENTRIES} entries")
             writer.add(entry, reader)
-            where = f"layer entry {reader.count + 1}"
-        where = "layer"
+            entry = None  # the reader goes on to the next header
         writer.finish()
     except DaemonlessError as error:
-        raise type(error)(f"{where}: {error.message}", error.hint) from None
+        raise type(error)(f"{_where(entry, reader)}: {error.message}", error.hint) from None
     except OSError as error:
         if error.errno in _OUR_ERRORS:
             raise
-        raise InvalidData(f"{where}: {error.strerror}") from None
+        raise InvalidData(f"{_where(entry, reader)}: {error.strerror}") from None
+
+
+def _where(entry: Entry | None, reader: TarReader) -> str:
+    return f"layer entry {printable(entry.name) if entry else reader.count + 1}"
 
 
 class _Directory:

@@ -1,0 +1,97 @@
+"""Layers on disk, and the overlay mount made of them."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from daemonless.errors import InvalidData, NotFound, SetupFailed
+from daemonless.layers.overlay import MAX_LOWERS, rootfs_mount
+from daemonless.layers.store import LayerStore
+
+HEX = "ab" * 32
+DIFF_ID = f"sha256:{HEX}"
+
+
+@pytest.fixture
+def store(tmp_path):
+    return LayerStore(str(tmp_path), "default")
+
+
+def put(store, text):
+    directory = f"{store.directory}/{HEX}"
+    os.makedirs(directory)
+    with open(f"{directory}/layer.json", "w") as file:
+        file.write(text)
+
+
+def test_paths(store, tmp_path):
+    assert store.path(DIFF_ID) == f"{tmp_path}/layers/default/{HEX}/diff"
+    assert LayerStore(str(tmp_path), "single").path(DIFF_ID) == f"{tmp_path}/layers/single/{HEX}/diff"
+
+
+def test_a_layer_is_there_with_its_record(store):
+    assert not store.has(DIFF_ID)
+    with pytest.raises(NotFound, match="is not unpacked"):
+        store.size(DIFF_ID)
+    put(store, '{"schema": 1, "size": 42}')
+    assert store.has(DIFF_ID)
+    assert store.size(DIFF_ID) == 42
+
+
+@pytest.mark.parametrize(
+    "text", ["", "\0\0\0", "[]", "{}", '{"schema":1,"size":"x"}', '{"schema":2,"size":1}']
+)
+def test_a_broken_record_is_an_error_of_ours(text, store):
+    put(store, text)
+    with pytest.raises(InvalidData):
+        store.size(DIFF_ID)
+
+
+@pytest.mark.parametrize("diff_id", ["", "latest", "sha256:../../etc", f"sha256:{HEX}/x", f"md5:{HEX}"])
+def test_only_digests_become_paths(diff_id, store):
+    for question in (store.path, store.has, store.size):
+        with pytest.raises(InvalidData):
+            question(diff_id)
+
+
+def test_mount_has_one_option_for_each_layer():
+    assert rootfs_mount(["/l/top:,\\", "/l/base"], "/c/upper", "/c/work") == {
+        "destination": "/",
+        "type": "overlay",
+        "source": "overlay",
+        "options": [
+            "lowerdir+=/l/top:,\\",
+            "lowerdir+=/l/base",
+            "upperdir=/c/upper",
+            "workdir=/c/work",
+            "userxattr",
+        ],
+    }
+
+
+def test_mount_refuses_what_the_kernel_would():
+    lowers = [f"/l/{number}" for number in range(MAX_LOWERS)]
+    assert len(rootfs_mount(lowers, "/u", "/w")["options"]) == MAX_LOWERS + 3
+    with pytest.raises(SetupFailed, match="501 layers"):
+        rootfs_mount([*lowers, "/l/more"], "/u", "/w")
+    with pytest.raises(SetupFailed, match="no layers"):
+        rootfs_mount([], "/u", "/w")
+    assert rootfs_mount(["/" + "l" * 254], "/u", "/w")
+    for paths in (
+        (["/" + "l" * 255], "/u", "/w"),
+        (["/l"], "/" + "u" * 255, "/w"),
+        (["/l"], "/u", "/" + "ü" * 128),
+    ):
+        with pytest.raises(SetupFailed, match="longer than the 255 bytes"):
+            rootfs_mount(*paths)
+
+
+def test_mount_stops_at_a_layer_whose_root_is_opaque(tmp_path):
+    lowers = [str(tmp_path / name) for name in ("top", "opaque", "hidden")]
+    for lower in lowers:
+        os.mkdir(lower)
+    os.setxattr(lowers[1], "user.overlay.opaque", b"y")
+    options = rootfs_mount(lowers, "/u", "/w")["options"]
+    assert options[:3] == [f"lowerdir+={lowers[0]}", f"lowerdir+={lowers[1]}", "upperdir=/u"]
