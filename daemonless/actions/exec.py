@@ -23,7 +23,7 @@ def main(args: Args) -> int:
     container = store.find(args.container)
     pipes = Pipes(interactive=request.interactive, quiet=args.detach)
     try:
-        entered = exec_in(args.paths, container, request, pipes.theirs)
+        entered = exec_in(args.paths, container, request, pipes.theirs, detached=args.detach)
     finally:
         pipes.close_theirs()
     if args.detach:

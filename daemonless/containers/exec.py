@@ -51,9 +51,14 @@ def exec_request(args: Any) -> ExecRequest:
 
 
 def exec_in(
-    paths: Paths, container: Container, request: ExecRequest, streams: tuple[int, int, int]
+    paths: Paths,
+    container: Container,
+    request: ExecRequest,
+    streams: tuple[int, int, int],
+    *,
+    detached: bool = False,
 ) -> Entered:
-    """Start the process; it becomes a child of the caller.
+    """Start the process; unless detached it becomes a child of the caller.
 
     Raises Conflict if the container does not run, else what the start of the process reported.
     """
@@ -90,6 +95,7 @@ def exec_in(
         seccomp=seccomp.load_program(linux["seccomp"], paths.cache) if confined else b"",
         extra_groups=asked.group_add,
         preserve_fds=request.preserve_fds,
+        detached=detached,
     )
     try:
         return enter(entry)

@@ -17,6 +17,7 @@ from daemonless.config import Paths
 from daemonless.containers import netfiles
 from daemonless.containers.host_facts import gather_facts
 from daemonless.containers.names import new_id, new_name
+from daemonless.containers.process import bounding_set
 from daemonless.containers.request import RunRequest
 from daemonless.containers.spec import build_spec, mapped_ids
 from daemonless.containers.store import Container, ContainerStore, Staging
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 _SIGKILL, _SIGTERM = 9, 15
+_PATIENCE = 10  # seconds for the kernel and a supervisor to finish what takes them milliseconds
 
 
 class Started(Record):
@@ -65,17 +67,23 @@ def create(
     """Make a container of `image`, whose layers must be unpacked for `id_map`.
 
     `durable` waits until it would survive a power loss; without, its supervisor sees to that
-    while it runs, which takes three fsyncs, 5 to 10 ms, out of the way of `run`. Raises NameInUse, or what the request or the image has wrong; then nothing is left behind.
+    while it runs, which takes three fsyncs, 5 to 10 ms, out of the way of `run`.
+
+    Raises NameInUse, or what the
+    request or the image has wrong; then nothing is left behind.
     """
     store = ContainerStore(paths)
     container_id = new_id()
     staging = store.stage(container_id)
     try:
+        request = request.with_image(image.config, warn)
         name = _claim_name(staging, request.name)
         final = f"{store.directory}/{container_id}"
         layers = LayerStore(paths.data, id_map.key)
         lowers = [layers.path(diff_id) for diff_id in reversed(image.diff_ids)]
         _make_directories(staging.directory, lowers)
+        host = gather_facts(request)
+        caps = bounding_set(request, host.last_capability, privileged=request.privileged)
         spec = build_spec(
             request,
             image.config,
@@ -84,8 +92,8 @@ def create(
             rootfs_path=f"{final}/rootfs",
             id_map=id_map,
             run_dir=f"{paths.run}/containers/{container_id}",
-            seccomp_section=_seccomp_section(paths, request),
-            host=gather_facts(request),
+            seccomp_section=seccomp.section_for(request.security.seccomp, frozenset(caps)),
+            host=host,
             warn=warn,
         )
         record = {
@@ -96,7 +104,7 @@ def create(
             "image": image.names[0] if image.names else image.id,
             "imageId": image.id,
             "args": spec["process"]["args"],  # here too, so that `ps` need not read every spec
-            "labels": {**image.labels, **dict(request.label)},
+            "labels": dict(request.label),
             "request": request.as_dict(),
         }
         write_atomic(f"{staging.directory}/config.json", jsonio.dumps(spec).encode(), durable=False)
@@ -290,8 +298,8 @@ def stop(container: Container, number: int, timeout: float) -> None:
         _signal.pidfd_send_signal(pidfd, number)
         if not _ended(pidfd, timeout):
             _signal.pidfd_send_signal(pidfd, _SIGKILL)
-            if not _ended(pidfd, 10):
-                raise DaemonlessError(f"container {container.name} did not die of SIGKILL within 10 s")
+            if not _ended(pidfd, _PATIENCE):
+                raise DaemonlessError(f"container {container.name} did not die of SIGKILL")
     except ProcessLookupError:
         pass
     finally:
@@ -305,9 +313,9 @@ def _ended(pidfd: int, seconds: float) -> bool:
     return bool(poll.poll(int(seconds * 1000)))
 
 
-def wait_for_supervisor(container: Container, seconds: float = 10) -> None:
+def wait_for_supervisor(container: Container) -> None:
     """Return when the supervisor has left: its lock is free, or gone with the container."""
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + _PATIENCE
     while time.monotonic() < deadline:
         if not container.is_supervised:
             container.refresh()
@@ -338,11 +346,12 @@ def wait(container: Container) -> int:
             return code
 
 
-def remove(paths: Paths, container: Container, *, force: bool = False, timeout: float = 10) -> None:
+def remove(paths: Paths, container: Container, *, force: bool = False, grace: float = 0) -> None:
     """Remove a container; its files are deleted in the background.
 
-    Raises Conflict with exit status 2 if it runs and `force` is not given. A container whose
-    files are broken can still be removed with `force`.
+    A running one is ended if `force` is given, at once or after it was asked and had `grace`
+    seconds; otherwise Conflict is raised, with exit status 2. A container whose files are broken
+    can still be removed with `force`.
     """
     if container.is_supervised:
         if not force:
@@ -351,20 +360,23 @@ def remove(paths: Paths, container: Container, *, force: bool = False, timeout: 
                 "stop it first, or remove it with --force",
                 exit_status=2,
             )
-        _kill_with_supervisor(container, timeout)
+        if grace:
+            stop(container, stop_signal(container), grace)
+        _kill_with_supervisor(container)
     _forget(paths, container)
 
 
-def _kill_with_supervisor(container: Container, timeout: float) -> None:
-    from_start = time.monotonic()
-    while container.is_supervised and time.monotonic() - from_start < timeout:
+def _kill_with_supervisor(container: Container) -> None:
+    """Kill the container and wait for its supervisor, also while it is just starting or ending."""
+    deadline = time.monotonic() + _PATIENCE
+    while container.is_supervised and time.monotonic() < deadline:
         container.refresh()
         try:
             kill(container, _SIGKILL)
             break
-        except NotFound:  # it is just starting, or just ending
+        except NotFound:
             time.sleep(0.01)
-    wait_for_supervisor(container, max(timeout, 10))
+    wait_for_supervisor(container)
 
 
 def _forget(paths: Paths, container: Container) -> None:

@@ -131,10 +131,15 @@ def user_of(value: str, umask: int, id_map: IdMap) -> User:
     return {"uid": uid, "gid": gid, "umask": umask, "additionalGids": [], "username": value}
 
 
+def bounding_set(request: RunRequest, last: int, *, privileged: bool) -> tuple[str, ...]:
+    """Return the most that any process of the container can have."""
+    base = CAPABILITIES if privileged else DEFAULT_CAPABILITIES
+    return (*merge_capabilities(base, request.cap_add, request.cap_drop, last),)
+
+
 def capability_sets(request: RunRequest, user: str, last: int, *, privileged: bool) -> Capabilities:
     """Return the five sets for a USER value; see the module's docstring. `last` is the kernel's highest."""
-    base = CAPABILITIES if privileged else DEFAULT_CAPABILITIES
-    bounding = [*merge_capabilities(base, request.cap_add, request.cap_drop, last)]
+    bounding = [*bounding_set(request, last, privileged=privileged)]
     if user.partition(":")[0].strip("0") == "":
         return {
             "bounding": bounding,

@@ -46,12 +46,13 @@ class Entry(Record):
     seccomp: bytes = b""
     extra_groups: tuple[str, ...] = ()
     preserve_fds: int = 0  # how many descriptors from 3 on the process inherits
+    detached: bool = False  # the process becomes a child of the container's own, which outlives us
 
 
 class Entered(Record):
-    """A process that was started in the container; it is a child of the caller."""
+    """A process that was started in the container; unless detached, it is a child of the caller."""
 
-    pid: int
+    pid: int  # -1 if detached
     console: int  # master of its terminal, or -1
 
 
@@ -88,6 +89,9 @@ def enter(entry: Entry) -> Entered:
     finally:
         os.waitpid(joiner, 0)
         ours.close()
+    if entry.detached:
+        os.waitpid(pid, 0)
+        pid = -1
     return Entered(pid=pid, console=console)
 
 
@@ -106,6 +110,10 @@ def _join(entry: Entry, channel: Channel) -> NoReturn:
             os._exit(0)
         os.close(entry.pidfd)
         step[0] = "start the process"
+        if entry.detached and sc.clone3(0):
+            # Orphaned inside, the child goes to the container's process 1. One that the host's
+            # would have to reap keeps the whole pid namespace alive until it does.
+            os._exit(0)
         _run(entry, channel)
     except BaseException as error:
         try:
@@ -115,12 +123,13 @@ def _join(entry: Entry, channel: Channel) -> NoReturn:
 
 
 def _close_others(entry: Entry, channel: Channel) -> None:
-    """Keep the streams, the pidfd and the channel; nothing else may be seen from inside."""
-    first = 0
+    """Keep the streams, the pidfd and the channel; nothing else may be seen from inside.
+
+    0 to 2 stay until the streams take their place, so that no descriptor opened meanwhile does.
+    """
+    first = 3
     kept = {*entry.streams, *range(3, 3 + entry.preserve_fds), entry.pidfd, channel.fileno()}
     for fd in sorted(kept):
-        if fd < 0:
-            continue
         if fd > first:
             sc.close_range(first, fd - 1)
         first = fd + 1

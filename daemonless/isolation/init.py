@@ -78,7 +78,10 @@ def _init(start: Start, channel: Channel, step: list[str]) -> NoReturn:
     user = process["user"]
     who = identity.resolve(root_fd, user.get("username", str(user["uid"])), start.extra_groups)
     step[0] = "prepare privileges"
-    dropped = privileges.prepare(process, who, start.seccomp, single_id=start.id_map.is_single)
+    privileges.set_oom_score_adj(process)
+    dropped = privileges.prepare(
+        process, who, start.seccomp, single_id=start.id_map.is_single, death_signal=_SIGKILL
+    )
     environment = final_environment(process["env"], who.home)
     directory = os.fsencode(process["cwd"])
     step[0] = "make the working directory"

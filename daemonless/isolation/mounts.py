@@ -92,7 +92,9 @@ def perform(root_fd: int, mount: dict[str, Any]) -> None:
     target = open_target(root_fd, destination, is_directory=is_directory)
     if options.copy_up:
         source = open_in_root(root_fd, destination, os.O_RDONLY | os.O_DIRECTORY)
-        copy_tree(source, tree)
+        if not any(option.startswith("mode=") for option in options.data):
+            _copy_attributes(source, tree)
+        copy_content(source, tree)
         os.close(source)
     sc.move_mount(tree, b"", target, b"", sc.MOVE_MOUNT_F_EMPTY_PATH | sc.MOVE_MOUNT_T_EMPTY_PATH)
     if options.propagation:
@@ -196,7 +198,7 @@ def _refuse_links(root_fd: int, destination: bytes) -> None:
         raise SetupFailed(f"{printable(destination)} in the image is not a plain directory")
 
 
-def open_target(root_fd: int, path: bytes, *, is_directory: bool) -> int:
+def open_target(root_fd: int, path: bytes, *, is_directory: bool, links: int = 40) -> int:
     """Open a mount target inside the root, making it and its parents if they are missing."""
     try:
         return open_in_root(root_fd, path, os.O_PATH)
@@ -211,9 +213,12 @@ def open_target(root_fd: int, path: bytes, *, is_directory: bool) -> int:
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
             os.close(os.open(name, flags, 0o644, dir_fd=parent_fd))
     except FileExistsError:
-        raise SetupFailed(
-            f"{printable(path)} in the image is a dangling link; nothing can be mounted there"
-        ) from None
+        # A dangling link, as /etc/resolv.conf often is: what it points to, inside the root, is made.
+        text = os.readlink(name, dir_fd=parent_fd)
+        if links == 0:
+            raise SetupFailed(f"{printable(path)} in the image is a loop of links") from None
+        aim = text if text.startswith(b"/") else parent + b"/" + text
+        return open_target(root_fd, aim, is_directory=is_directory, links=links - 1)
     finally:
         os.close(parent_fd)
     return open_in_root(root_fd, path, os.O_PATH)
@@ -237,18 +242,22 @@ def make_directories(root_fd: int, path: bytes) -> int:
     return fd
 
 
-def copy_tree(source: int, target: int) -> None:
+def _copy_attributes(source: int, target: int) -> None:
+    """Give a fresh tmpfs the owner and mode of the directory it covers."""
+    status = os.fstat(source)
+    root = os.open(b".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=target)
+    os.fchown(root, status.st_uid, status.st_gid)
+    os.fchmod(root, status.st_mode & 0o7777)
+    os.close(root)
+
+
+def copy_content(source: int, target: int) -> None:
     """Copy directories, files and links from one directory descriptor to another.
 
     For `tmpcopyup`: what the image holds below a tmpfs stays visible. Device nodes and sockets
     are left out. Links are copied, never followed.
     """
-    status = os.fstat(source)
-    os.fchmod(
-        fd := os.open(b".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=target),
-        status.st_mode & 0o7777,
-    )
-    os.chown(b".", status.st_uid, status.st_gid, dir_fd=target, follow_symlinks=False)
+    fd = os.open(b".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=target)
     for name in os.listdir(source):
         entry = os.stat(name, dir_fd=source, follow_symlinks=False)
         kind = entry.st_mode & 0o170000
@@ -259,7 +268,8 @@ def copy_tree(source: int, target: int) -> None:
             os.mkdir(name, 0o700, dir_fd=fd)
             flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
             inner_source, inner_target = os.open(name, flags, dir_fd=source), os.open(name, flags, dir_fd=fd)
-            copy_tree(inner_source, inner_target)
+            _copy_attributes(inner_source, inner_target)
+            copy_content(inner_source, inner_target)
             os.close(inner_source)
             os.close(inner_target)
         elif kind == _REGULAR:

@@ -56,10 +56,17 @@ def mount_root(spec: dict[str, Any]) -> int:
 
 
 def mount_all(root_fd: int, spec: dict[str, Any]) -> None:
-    """Make the spec's other mounts, in order, and fill /dev once it is ours."""
+    """Make the spec's other mounts, in order, and fill /dev once it is ours.
+
+    A read-only /dev is made so at the end: devices and mount points have to get into it first.
+    """
+    seals_dev = False
     for mount in spec["mounts"]:
         if mount["destination"] == "/":
             continue
+        if mount["destination"] == "/dev" and "ro" in mount.get("options", ()):
+            seals_dev = mount.get("type") == "tmpfs"
+            mount = {**mount, "options": [option for option in mount["options"] if option != "ro"]}
         try:
             perform(root_fd, mount)
         except OSError as error:
@@ -69,6 +76,10 @@ def mount_all(root_fd: int, spec: dict[str, Any]) -> None:
             ) from error
         if mount["destination"] == "/dev" and mount.get("type") == "tmpfs":
             _fill_dev(root_fd)
+    if seals_dev:
+        dev = open_in_root(root_fd, b"/dev", os.O_PATH | os.O_DIRECTORY)
+        sc.mount_setattr(dev, b"", sc.AT_EMPTY_PATH, sc.MOUNT_ATTR_RDONLY)
+        os.close(dev)
 
 
 def _fill_dev(root_fd: int) -> None:

@@ -261,7 +261,11 @@ def test_private_calls_of_arm():
     code = bpf_interpreter.decode(compile_section(default_section(architecture="arm64"), "aarch64"))
     assert bpf_interpreter.run(code, AUDIT["arm"], 0xF0002)[0] == ALLOW  # cacheflush
     assert bpf_interpreter.run(code, AUDIT["arm"], 0xF0003)[0] == ENOSYS  # usr26
-    assert bpf_interpreter.run(code, AUDIT["arm"], 0xF0007)[0] == ENOSYS
+    denying = {"defaultAction": "SCMP_ACT_ERRNO", "architectures": ["SCMP_ARCH_AARCH64", "SCMP_ARCH_ARM"]}
+    code = bpf_interpreter.decode(compile_section(denying, "aarch64"))
+    assert bpf_interpreter.run(code, AUDIT["arm"], 0xF0003)[0] == EPERM
+    for number in (0xF0000, 0xF0007):
+        assert bpf_interpreter.run(code, AUDIT["arm"], number)[0] == ENOSYS
 
 
 OPERATORS = ("EQ", "NE", "LT", "LE", "GE", "GT", "MASKED_EQ")
