@@ -110,6 +110,8 @@ class _Server:
                 if fd in self._running:
                     poll.unregister(fd)
                     self._finish(self._running.pop(fd))
+                elif events & select.POLLHUP:
+                    return self._stop()  # with an answer unsent, a killed caller would never be read of
                 elif events & select.POLLOUT:
                     self._send()
                 elif not self._receive():
@@ -132,7 +134,7 @@ class _Server:
         try:
             self._socket.send(self._outbox[0])
         except (BlockingIOError, BrokenPipeError):
-            return  # a closed socket is seen by the next receive
+            return  # a closed socket is seen by the next poll
         self._outbox.popleft()
 
     def _start(self, job: _Job) -> bool:
