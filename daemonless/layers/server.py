@@ -111,7 +111,7 @@ class _Server:
                     poll.unregister(fd)
                     self._finish(self._running.pop(fd))
                 elif events & select.POLLHUP:
-                    return self._stop()  # with an answer unsent, a killed caller would never be read of
+                    return self._stop()  # killed, perhaps with an answer still unsent
                 elif events & select.POLLOUT:
                     self._send()
                 elif not self._receive():
