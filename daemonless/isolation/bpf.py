@@ -118,9 +118,7 @@ def _architectures(section: dict[str, Any], machine: str) -> list[tuple[str, int
     """Return table and AUDIT_ARCH_* of each architecture of the section, the machine's own first."""
     native = next((arch for arch in _ARCHITECTURES.values() if arch[0] == machine), None)
     if native is None:
-        raise Unsupported(
-            f"there is no system call table for {machine}", "run with --security-opt seccomp=unconfined"
-        )
+        raise Unsupported(f"cannot apply a seccomp profile: there is no system call table for {machine}")
     names = section.get("architectures") or []
     known = [_ARCHITECTURES[name] for name in names if name in _ARCHITECTURES]
     if names and native not in known:
@@ -249,6 +247,8 @@ class _Program:
         return self.jump(_JUMP_GE, ranges[middle][0], upper, lower)
 
     def _chain(self, rules: tuple[Rule, ...]) -> int:
+        if len(rules) == 1:
+            return self.leaf(rules[0][1])
         if rules not in self._shared:
             position = self.leaf(rules[-1][1])
             for conditions, answer in reversed(rules[:-1]):

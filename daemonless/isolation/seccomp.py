@@ -30,16 +30,13 @@ UNCONFINED = "unconfined"
 DEFAULT_PROFILE = f"{os.path.dirname(os.path.abspath(__file__))}/seccomp_default.json"
 MAX_PROFILE = 1 << 20  # bytes; the largest profiles in use have 30 kB
 
-# What profiles and image configs call an architecture: the native one of the machine it runs
-# on, then its names in `includes.arches` and `excludes.arches`.
-_ARCHITECTURES = {
+# The spec's name of a machine's architecture, and its names in a profile's `arches`.
+_MACHINES: dict[str, tuple[str, tuple[str, ...]]] = {
     "x86_64": ("SCMP_ARCH_X86_64", ("amd64", "x86_64")),
-    "amd64": ("SCMP_ARCH_X86_64", ("amd64", "x86_64")),
-    "386": ("SCMP_ARCH_X86_64", ("x86", "386")),
     "aarch64": ("SCMP_ARCH_AARCH64", ("arm64", "aarch64")),
-    "arm64": ("SCMP_ARCH_AARCH64", ("arm64", "aarch64")),
-    "arm": ("SCMP_ARCH_AARCH64", ("arm",)),
 }
+# Those of images whose programs are 32-bit; emulated ones make the machine's own calls.
+_NARROW = {("x86_64", "386"): ("x86", "386"), ("aarch64", "arm"): ("arm",)}
 
 # A cached program: magic, then two hashes of 32 bytes, of what it was made from and of itself.
 _MAGIC = b"daemonless BPF 1\n"
@@ -81,21 +78,24 @@ def load_profile(path: str) -> dict[str, Any]:
     return profile
 
 
-def resolve_profile(profile: dict[str, Any], caps: frozenset[str], architecture: str = "") -> dict[str, Any]:
+def resolve_profile(
+    profile: dict[str, Any], caps: frozenset[str], architecture: str = "", machine: str = syscalls.MACHINE
+) -> dict[str, Any]:
     """Return the `linux.seccomp` section (runtime spec 1.1, config-linux.md) that `profile` means.
 
-    `caps` is the container's bounding set; `architecture` the image's as its config names it
-    (amd64, 386, arm64, arm), the machine's if empty. A profile that is such a section already is
-    returned as it is. Raises InvalidData if it is neither, Unsupported for other architectures.
+    `caps` is the container's bounding set, `architecture` the image's as its config names it
+    (only 386 and arm make a difference), `machine` what uname(2) says. A profile that is such a section
+    already is returned as it is. Raises InvalidData if it is neither, Unsupported for other machines.
     """
     if "architectures" in profile and "archMap" not in profile:
         return profile
-    try:
-        native, names = _ARCHITECTURES[architecture or syscalls.MACHINE]
-    except KeyError as error:
+    if machine not in _MACHINES:
         raise Unsupported(
-            f"there is no seccomp profile for architecture {printable(error.args[0])}"
-        ) from None
+            f"cannot apply a seccomp profile: there is no system call table for {machine}",
+            "run without one: --security-opt seccomp=unconfined",
+        )
+    native, names = _MACHINES[machine]
+    names = _NARROW.get((machine, architecture), names)
     try:
         section: dict[str, Any] = {"defaultAction": profile["defaultAction"]}
         default_errno = _errno(profile, "defaultErrno")
