@@ -7,7 +7,8 @@
     tag             [A-Za-z0-9_][A-Za-z0-9_.-]{0,127}
 
 A short name needs no configuration: `busybox` is docker.io/library/busybox:latest. The first
-component is a domain only if it holds a dot, a colon or an upper-case letter, or is "localhost".
+component is a domain only if it holds a dot or a colon, or is "localhost"; docker also takes
+"User/app" for a host, but that is a typing error.
 """
 
 from __future__ import annotations
@@ -83,8 +84,7 @@ def parse_reference(text: str) -> Reference:
     if not _is_host_and_port(domain):
         raise _invalid(text, f'"{printable(domain, 80)}" is not a registry')
     _check_path(text, path)
-    if _is_domain(domain.lower()):  # a bare upper-case name would be a path in lower case
-        domain = domain.lower()
+    domain = domain.lower()
     if domain == "index.docker.io":
         domain = DEFAULT_DOMAIN
     if domain == DEFAULT_DOMAIN and "/" not in path:
@@ -109,7 +109,7 @@ def _split_tag(text: str) -> tuple[str, str | None]:
 
 
 def _is_domain(component: str) -> bool:
-    return "." in component or ":" in component or component == "localhost" or component != component.lower()
+    return "." in component or ":" in component or component == "localhost"
 
 
 def _is_tag(text: str) -> bool:
