@@ -15,9 +15,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from harness import Cli, Terminal, adopt_orphans, eventually, is_ours
+from harness import Cli, Terminal, adopt_orphans, eventually, is_ours, kill_all
 
 STARTER = "daemonless.local/starter-busybox"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    adopt_orphans()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -61,31 +65,35 @@ def make_cli(directory: Path) -> Cli:
 
 @pytest.fixture(scope="session")
 def session_cli(scratch: Path) -> Cli:
-    adopt_orphans()
     cli = make_cli(scratch / "session")
     cli("run", "--rm", "--network=none", STARTER, "true")
     return cli
+
+
+def leaves_nothing(cli: Cli) -> None:
+    """Remove all containers and fail if anything of them stays."""
+    try:
+        cli.remove_all()
+        left = cli.leftovers()
+        assert not left, "left behind:\n" + "\n".join(left)
+    finally:
+        kill_all()
 
 
 @pytest.fixture
 def cli(session_cli: Cli) -> Iterator[Cli]:
     """The command with the images of the session; every container is gone after the test."""
     yield session_cli
-    session_cli.remove_all()
-    left = session_cli.leftovers()
-    assert not left, "left behind:\n" + "\n".join(left)
+    leaves_nothing(session_cli)
 
 
 @pytest.fixture
 def fresh(scratch: Path, request: pytest.FixtureRequest) -> Iterator[Cli]:
     """The command of a user who has never used it; for tests that break or fill the storage."""
-    adopt_orphans()
     directory = Path(tempfile.mkdtemp(prefix="fresh-", dir=scratch))
     cli = make_cli(directory)
     yield cli
-    cli.remove_all()
-    left = cli.leftovers()
-    assert not left, "left behind:\n" + "\n".join(left)
+    leaves_nothing(cli)
 
 
 @pytest.fixture(scope="session")
@@ -152,7 +160,6 @@ class Registry:
 @pytest.fixture(scope="session")
 def registry(scratch: Path) -> Iterator[Registry]:
     """Plain http on loopback, no credentials."""
-    adopt_orphans()
     server = Registry(Path(tempfile.mkdtemp(prefix="registry-", dir=scratch)))
     yield server
     server.close()
@@ -161,7 +168,6 @@ def registry(scratch: Path) -> Iterator[Registry]:
 @pytest.fixture(scope="session")
 def private_registry(scratch: Path) -> Iterator[Registry]:
     """TLS with a certificate of its own (`directory`/ca.pem) and basic auth, user "u", password "p"."""
-    adopt_orphans()
     directory = Path(tempfile.mkdtemp(prefix="private-", dir=scratch))
     subprocess.run(
         [

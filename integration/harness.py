@@ -137,7 +137,7 @@ class Cli:
     def leftovers(self, patience: float = 8) -> list[str]:
         """Return what no container should leave behind, once it had the time to go."""
         deadline = time.monotonic() + patience
-        while (found := [*self._files(), *self._mounts(), *processes()]) and time.monotonic() < deadline:
+        while (found := [*self._files(), *self._mounts(), *_running()]) and time.monotonic() < deadline:
             time.sleep(0.05)
         return found
 
@@ -182,9 +182,23 @@ _own: set[int] = set()  # processes of the fixtures
 
 
 def adopt_orphans() -> None:
-    """Become the parent of orphans (PR_SET_CHILD_SUBREAPER): whatever escapes is found among ours."""
+    """Go on in a child, and be to all that escapes from it what init is to a machine.
+
+    The parent becomes a subreaper (PR_SET_CHILD_SUBREAPER): whatever a command leaves running is
+    found among its descendants, and what ends there is reaped at once, as init would.
+    """
     if ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0):
         raise OSError("prctl")
+    tests = os.fork()
+    if tests == 0:
+        _own.add(os.getpid())
+        return
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the child handles it
+    signal.signal(signal.SIGTERM, lambda number, _: os.kill(tests, number))
+    while True:
+        pid, status = os.waitpid(-1, 0)
+        if pid == tests:
+            os._exit(max(0, os.waitstatus_to_exitcode(status)) or int(bool(status)))
 
 
 def is_ours(process: int) -> None:
@@ -203,35 +217,36 @@ def _stat(pid: str) -> tuple[int, str, str] | None:
     return int(parent), state, name
 
 
-def children(of: int) -> dict[int, str]:
-    """Return every descendant with its name, but not those of the fixtures."""
+def processes() -> dict[int, str]:
+    """Return the processes that tests have started, with their names, but not those of the fixtures."""
     parents: dict[int, list[int]] = {}
     names: dict[int, str] = {}
     for pid in filter(str.isdigit, os.listdir("/proc")):
         if stat := _stat(pid):
             parents.setdefault(stat[0], []).append(int(pid))
             names[int(pid)] = f"{stat[2]} ({stat[1]})"
+    todo = [*parents.get(os.getppid(), []), *parents.get(os.getpid(), [])]
     found: dict[int, str] = {}
-    todo = [of]
     while todo:
-        for pid in parents.get(todo.pop(), []):
-            if pid not in _own:
-                found[pid] = names[pid]
-                todo.append(pid)
+        pid = todo.pop()
+        if pid not in _own:
+            found[pid] = names[pid]
+            todo += parents.get(pid, [])
     return found
 
 
-def processes() -> list[str]:
-    """Return the processes that outlived their command; reaps those that have ended."""
-    for pid in children(os.getpid()):
-        stat = _stat(str(pid))
-        if stat and stat[0] == os.getpid() and stat[1] == "Z":
-            os.waitpid(pid, os.WNOHANG)
-    return [f"process {pid} {name}" for pid, name in children(os.getpid()).items()]
+def _running() -> list[str]:
+    return [f"process {pid} {name}" for pid, name in processes().items()]
+
+
+def kill_all() -> None:
+    """End whatever a failed test has left, so that it fails alone."""
+    for pid in processes():
+        kill(pid)
 
 
 def descendants_named(name: str) -> list[int]:
-    return [pid for pid, shown in children(os.getpid()).items() if shown.startswith(f"{name} (")]
+    return [pid for pid, shown in processes().items() if shown.startswith(f"{name} (")]
 
 
 def kill(pid: int, number: int = signal.SIGKILL) -> None:
@@ -306,12 +321,4 @@ class Terminal:
 
     def close(self) -> None:
         self.tmux("kill-server")
-        eventually(lambda: not os.path.exists(f"/proc/{self.server}") or _reap(self.server))
-
-
-def _reap(pid: int) -> bool:
-    """Take the exit status of an orphan that came to us; whether it is gone."""
-    try:
-        return os.waitpid(pid, os.WNOHANG)[0] == pid
-    except ChildProcessError:
-        return not os.path.exists(f"/proc/{pid}")
+        eventually(lambda: not os.path.exists(f"/proc/{self.server}"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import time
@@ -10,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from harness import Cli, children, descendants_named, eventually, kill
+from harness import Cli, descendants_named, eventually, kill, processes
 
 
 def test_50_runs_one_after_the_other(cli: Cli, image: str) -> None:
@@ -113,7 +112,7 @@ def test_kill_9_of_everything_of_ours(cli: Cli, image: str, options: tuple[str, 
     for moment in MOMENTS:
         process = cli.start("run", *options, "--name", "victim", image, "sleep", "1000")
         time.sleep(moment / 1000)
-        for pid, name in children(os.getpid()).items():
+        for pid, name in processes().items():
             if name.startswith(("daemonless", "python3")):
                 kill(pid)
         process.communicate()
