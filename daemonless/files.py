@@ -163,6 +163,14 @@ class Lock:
             return False
         return True
 
+    def is_in_place(self) -> bool:
+        """Return whether the locked file is still the one at the path."""
+        try:
+            there = os.stat(self.path)
+        except FileNotFoundError:
+            return False
+        return os.path.samestat(there, os.fstat(self.fd))
+
     def release(self) -> None:
         """Give the lock up by closing the descriptor."""
         if self.fd >= 0:

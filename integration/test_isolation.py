@@ -103,7 +103,7 @@ REFUSED = [
 @pytest.mark.parametrize("command", REFUSED)
 def test_refused_by_default(cli: Cli, image: str, command: str) -> None:
     result = cli(*NONE, image, "sh", "-c", command, status=None)
-    assert result.status != 0 and "not permitted" in result.stderr, str(result)
+    assert result.status != 0 and ("not permitted" in result.stderr or "denied" in result.stderr)
 
 
 def test_identity_inside_and_outside(cli: Cli, image: str) -> None:
@@ -199,7 +199,7 @@ def test_no_descriptor_of_the_caller_gets_in(cli: Cli, image: str, tmp_path: Pat
     for fd in descriptors:
         os.set_inheritable(fd, True)
     try:
-        listing = ("sh", "-c", "for fd in /proc/self/fd/*; do readlink $fd; done")
+        listing = ("sh", "-c", "for fd in /proc/self/fd/*; do readlink $fd || :; done")
         shown = cli(*NONE, image, *listing, pass_fds=descriptors).stdout
         assert str(tmp_path) not in shown
         cli("run", "-d", "--network=none", "--name", "target", image, "sleep", "1000", pass_fds=descriptors)

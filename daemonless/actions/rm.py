@@ -27,6 +27,7 @@ def main(args: Args) -> int:
                 "name one, or use --all; `rm $(daemonless ps -aq)` had nothing to remove",
             )
     status = for_each(names, lambda name: _remove(args, store, name))
+    store.sweep()
     trash.empty_in_background(args.paths.data)
     return status
 

@@ -193,6 +193,7 @@ def _job(paths: Paths, container: Container, *, attached: bool, preserve_fds: in
     )
 
     def settle() -> None:
+        ContainerStore(paths).sweep()
         if not request.rm:  # a container that ends with its run need not survive a power loss
             _sync_bundle(container.directory)
 

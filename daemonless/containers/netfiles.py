@@ -60,7 +60,7 @@ def hosts(facts: NetworkFacts, host_text: str) -> str:
     if facts.mode == "host":
         lines.extend(line for line in host_text.splitlines() if line.strip())
     else:
-        lines += ["127.0.0.1\tlocalhost localhost.localdomain", "::1\tlocalhost ip6-localhost ip6-loopback"]
+        lines += ["127.0.0.1\tlocalhost", "::1\tlocalhost ip6-localhost ip6-loopback"]
     if gateway and facts.mode != "none":
         lines.append(f"{gateway}\thost.containers.internal host.docker.internal")
     own = " ".join(dict.fromkeys((facts.hostname, *facts.names)))

@@ -199,6 +199,26 @@ class ContainerStore:
             raise NotFound("there are no containers")
         return containers[0]
 
+    def sweep(self) -> None:
+        """Remove what makers of containers left behind when they were killed, and their names."""
+        staging = f"{self.paths.data}/tmp"
+        try:
+            entries = os.listdir(staging)
+        except FileNotFoundError:
+            return
+        for entry in entries:
+            container_id = entry.removesuffix(".lock")
+            if entry == container_id or len(container_id) != 64:
+                continue
+            lock = Lock(f"{staging}/{entry}")
+            if lock.try_acquire():
+                if lock.is_in_place():
+                    for name in os.listdir(self._names):
+                        self.release_name(name, container_id)
+                    _remove_staged(f"{staging}/{container_id}")
+                    os.unlink(lock.path)
+                lock.release()
+
     # --- creation: stage, claim the name, make visible ---------------------------------------
 
     def stage(self, container_id: str) -> Staging:
@@ -269,6 +289,9 @@ class Staging:
         self.directory = f"{store.paths.data}/tmp/{container_id}"
         self._lock = Lock(f"{self.directory}.lock")
         self._lock.acquire()
+        while not self._lock.is_in_place():  # swept between its creation and its locking
+            self._lock.release()
+            self._lock.acquire()
         os.mkdir(self.directory, 0o700)
         self._name = ""
 
@@ -286,17 +309,23 @@ class Staging:
         """Undo everything; what was there before is as it was."""
         if self._name:
             self.store.release_name(self._name, self.id)
-        for path, directories, files in os.walk(self.directory, topdown=False):
-            for name in files:
-                os.unlink(f"{path}/{name}")
-            for name in directories:
-                os.rmdir(f"{path}/{name}")
-        try:
-            os.rmdir(self.directory)
-        except FileNotFoundError:
-            pass
+        _remove_staged(self.directory)
         self._unlock()
 
     def _unlock(self) -> None:
         os.unlink(self._lock.path)
         self._lock.release()
+
+
+def _remove_staged(directory: str) -> None:
+    """Remove a directory that only create has written to: two files and three empty directories."""
+    try:
+        entries = list(os.scandir(directory))
+    except FileNotFoundError:
+        return
+    for entry in entries:
+        if entry.is_dir(follow_symlinks=False):
+            os.rmdir(entry.path)
+        else:
+            os.unlink(entry.path)
+    os.rmdir(directory)

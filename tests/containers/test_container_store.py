@@ -104,6 +104,18 @@ def test_the_name_of_a_maker_that_died_is_free_again(paths):
     assert make(paths, IDS[1], "same").name == "same"
 
 
+def test_what_a_dead_maker_left_is_swept_and_what_a_living_one_holds_is_not(paths):
+    child = multiprocessing.get_context("fork").Process(target=_die_holding_a_name, args=(paths,))
+    child.start()
+    child.join()
+    living = ContainerStore(paths).stage(IDS[1])
+    living.claim_name("other")
+    ContainerStore(paths).sweep()
+    assert sorted(os.listdir(f"{paths.data}/tmp")) == [IDS[1], f"{IDS[1]}.lock"]
+    assert os.listdir(f"{paths.data}/names") == ["other"]
+    living.abandon()
+
+
 def test_the_name_of_a_living_maker_is_taken(paths):
     staging = ContainerStore(paths).stage(IDS[0])
     staging.claim_name("same")

@@ -58,7 +58,7 @@ def test_hosts_name_the_container_and_what_was_added():
     assert "10.0.2.2\tup" in lines
     assert "10.0.2.2\thost.containers.internal host.docker.internal" in lines
     assert "10.0.2.100\tbox web" in lines
-    assert lines[2] == "127.0.0.1\tlocalhost localhost.localdomain"
+    assert lines[2] == "127.0.0.1\tlocalhost"
 
 
 def test_hosts_of_the_hosts_network_are_the_hosts():
