@@ -46,6 +46,7 @@ class Cli:
     root: Path
     runroot: Path
     env: dict[str, str] = field(default_factory=dict)
+    started: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def environment(self, **extra: str) -> dict[str, str]:
         return {
@@ -89,7 +90,7 @@ class Cli:
         return result
 
     def start(self, *args: str, **options: object) -> subprocess.Popen[bytes]:
-        """Start a command and leave it running."""
+        """Start a command and leave it running, at most until `remove_all`."""
         given: dict[str, object] = {
             "stdin": subprocess.PIPE,
             "stdout": subprocess.PIPE,
@@ -98,7 +99,9 @@ class Cli:
             "cwd": "/",
             **options,
         }
-        return subprocess.Popen([self.program, *args], **given)  # type: ignore[call-overload,no-any-return]
+        process = subprocess.Popen([self.program, *args], **given)  # type: ignore[call-overload]
+        self.started.append(process)
+        return process  # type: ignore[no-any-return]
 
     def shell(self, script: str, *, status: int | None = 0, timeout: float = TIMEOUT) -> Result:
         """Run lines of shell in which `daemonless` is the installed command."""
@@ -165,6 +168,10 @@ class Cli:
         ids = self.ids()
         if ids:
             self("rm", "--force", "--time", "0", *ids)
+        for process in self.started:
+            process.kill()
+            process.communicate()
+        self.started.clear()
 
 
 def eventually(condition: Callable[[], object], timeout: float = 10, message: str = "") -> None:

@@ -255,10 +255,10 @@ def test_wait_returns_when_it_ends(cli: Cli, image: str) -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_signals_for_the_command_reach_the_container(cli: Cli, image: str, number: int) -> None:
     script = f"trap 'exit 40' {number}; echo up; while :; do sleep 0.1; done"
-    with cli.start("run", "--rm", "--name", "front", "--network=none", image, "sh", "-c", script) as process:
-        assert process.stdout and process.stdout.readline() == b"up\n"
-        process.send_signal(number)
-        assert process.wait(20) == 40
+    process = cli.start("run", "--rm", "--name", "front", "--network=none", image, "sh", "-c", script)
+    assert process.stdout and process.stdout.readline() == b"up\n"
+    process.send_signal(number)
+    assert process.wait(20) == 40
 
 
 def test_logs_keep_order_streams_and_count(cli: Cli, image: str) -> None:
