@@ -181,6 +181,23 @@ def test_nobody_gets_more_than_the_bounding_set():
     assert masks(state_after_exec(process, ROOT))["Inh"] == 0
 
 
+def test_each_set_is_cut_to_what_the_kernel_would_take():
+    """Ambient lies within permitted and inheritable, and all lie within the bounding set."""
+    process = as_root(["CAP_CHOWN", "CAP_KILL", "CAP_FOWNER"])
+    process["capabilities"].update(
+        permitted=["CAP_CHOWN", "CAP_KILL", "CAP_SYS_ADMIN"],
+        effective=["CAP_CHOWN", "CAP_FOWNER"],
+        inheritable=["CAP_FOWNER", "CAP_KILL", "CAP_SYS_ADMIN"],
+        ambient=["CAP_CHOWN", "CAP_FOWNER", "CAP_KILL", "CAP_SYS_ADMIN"],
+    )
+    prepared = prepare(process, USER, b"", single_id=True)
+    assert prepared.permitted == to_mask(["CAP_CHOWN", "CAP_KILL"])
+    assert prepared.effective == to_mask(["CAP_CHOWN"])
+    assert prepared.inheritable == to_mask(["CAP_FOWNER", "CAP_KILL"])
+    assert prepared.ambient == (5,)  # CAP_KILL
+    assert {*prepared.dropped} == {*range(last_capability() + 1)} - {0, 3, 5}
+
+
 def test_all_capabilities_are_those_the_kernel_has():
     state = state_after_exec(as_root(CAPABILITIES), ROOT)
     assert masks(state)["Bnd"] == masks(state)["Eff"] == (2 << last_capability()) - 1
