@@ -1,4 +1,4 @@
-"""The last steps before execve: limits, identity, capabilities, no_new_privs, seccomp - in this order.
+"""The last steps before execve: bounding set, identity, limits, capabilities, no_new_privs, seccomp.
 
 `prepare` does all that may fail for its input; `drop` is a straight line of system calls that
 works on numbers, because it runs inside the container's root, where nothing may be imported.
