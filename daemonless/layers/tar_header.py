@@ -125,7 +125,7 @@ def parse_pax(data: bytes) -> dict[bytes, bytes]:
             raise InvalidData("an extended header has a record without a length")
         end = position + int(digits)
         key, equals, value = data[space + 1 : end - 1].partition(b"=")
-        if end > len(data) or data[end - 1] != ord("\n") or end - 1 <= space or not equals or not key:
+        if end > len(data) or data[end - 1] != ord("\n") or not equals or not key:
             raise InvalidData("an extended header has a record of the wrong length")
         if key in records:
             raise InvalidData(f"an extended header has {printable(key, 60)} twice")

@@ -118,6 +118,9 @@ UNPACKED = {
                                           f(b"a/x")], {"a": "-> d", "d": "dir", "d/x": b"x"}),
     "U-12 directory, link, directory": ([d(b"a"), f(b"a/x"), ln(b"a", b".."), d(b"a"),
                                          f(b"a/y")], {"a": "opaque", "a/y": b"x"}),
+    "U-12 link, through it, other link": ([d(b"d"), d(b"e"), ln(b"l", b"d"), f(b"l/x"), ln(b"l", b"e"),
+                                           f(b"l/y")],
+                                          {"d": "dir", "d/x": b"x", "e": "dir", "e/y": b"x", "l": "-> e"}),
     "U-12 link within its own path": ([d(b"a"), ln(b"a/l", b"/a"), f(b"a/l/l")],
                                       {"a": "dir", "a/l": b"x"}),
     "U-12 last wins": ([f(b"a", b"1"), FIFO, f(b"a", b"2"), f(b"pipe", b"3")], {"a": b"2", "pipe": b"3"}),
@@ -411,6 +414,13 @@ def test_metadata_of_a_replaced_directory_is_given_to_nothing(layer):
     )
     status = (root / "victim").stat()
     assert (stat.S_IMODE(status.st_mode), status.st_mtime) == (0o755, 1)
+
+
+def test_metadata_of_a_removed_directory_is_not_given_to_its_successor(layer):
+    device = member(b"d", kind=b"4", major=8)
+    assert (
+        stat.S_IMODE((layer(directory(b"d", mode=0o700), device, file(b"d/x")) / "d").stat().st_mode) == 0o755
+    )
 
 
 def test_one_directory_under_two_names_keeps_the_last_metadata(layer):

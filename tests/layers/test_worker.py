@@ -20,8 +20,8 @@ from unpacking import SINGLE
 
 from daemonless import syscalls
 from daemonless.errors import DaemonlessError, InvalidData, SetupFailed, Unsupported
-from daemonless.isolation.userns import load_id_map, start_mapped
-from daemonless.layers import server, staging
+from daemonless.isolation.userns import keep_id_map, load_id_map, start_mapped
+from daemonless.layers import server, staging, trash
 from daemonless.layers.store import LayerStore
 from daemonless.layers.worker import UnpackPool
 from daemonless.oci.digest import Digest
@@ -121,6 +121,23 @@ def test_warnings_name_the_layer(data, tmp_path, id_map):
         pool.wait()
     assert len(pool.warnings) == 1
     assert pool.warnings[0].startswith(f"layer {digest(plain).short}: device nodes were left out")
+
+
+def test_a_map_with_another_root_gives_layers_their_user_can_remove(data, tmp_path, id_map):
+    """`--userns=keep-id`: the files belong to a subordinate id, the layer's directory to the user."""
+    if id_map.is_single:
+        pytest.skip(f"needs subordinate ids: {id_map.reason}")
+    kept = keep_id_map(id_map, 1000, 1000)
+    with UnpackPool(str(data), kept) as pool:
+        submit(pool, tmp_path, *layer())
+        pool.wait()
+    store = LayerStore(str(data), kept.key)
+    path = store.path(layer()[1])
+    assert os.lstat(f"{path}/d/f").st_uid == id_map.uids[1][1]
+    assert store.size(layer()[1]) == 1
+    trash.discard(str(data), os.path.dirname(path))
+    trash.empty_in_background(str(data))
+    wait_until(lambda: not list((data / "trash").iterdir()))
 
 
 GOOD, GOOD_ID, GOOD_TYPE = layer(b"y" * 5000)
@@ -387,6 +404,7 @@ def test_py1_nothing_is_imported_or_loaded_once_confined(data, tmp_path, id_map)
     forbidden = {"import", "ctypes.dlopen", "subprocess.Popen", "os.exec", "socket.connect"}
 
     def inside():
+        del sys.modules["hashlib"]  # imported late, by new_hash: before or after?
         close_range = syscalls.close_range
         syscalls.close_range = lambda _first: None  # the blobs are to stay open
         server._confine(left.fileno(), data_fd)
