@@ -90,7 +90,7 @@ def exec_in(
         pidfd=pidfd,
         namespaces=namespace_flags(spec),
         process=process,
-        single_id=id_map.is_single,
+        id_map=id_map,
         streams=streams,
         seccomp=seccomp.load_program(linux["seccomp"], paths.cache) if confined else b"",
         extra_groups=asked.group_add,

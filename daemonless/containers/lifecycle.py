@@ -92,7 +92,9 @@ def create(
             rootfs_path=f"{final}/rootfs",
             id_map=id_map,
             run_dir=f"{paths.run}/containers/{container_id}",
-            seccomp_section=seccomp.section_for(request.security.seccomp, frozenset(caps)),
+            seccomp_section=seccomp.section_for(
+                request.security.seccomp, frozenset(caps), image.config.get("architecture", "")
+            ),
             host=host,
             warn=warn,
         )

@@ -25,6 +25,7 @@ from daemonless.errors import SetupFailed
 from daemonless.isolation import identity, privileges, rootfs
 from daemonless.isolation.init import execute, final_environment, reset_signals
 from daemonless.isolation.sync import CONSOLE, FAILED, Channel, channel_pair, pack_error, unpack_error
+from daemonless.isolation.userns import IdMap, become_root
 from daemonless.record import Record
 
 TYPE_CHECKING = False
@@ -41,7 +42,7 @@ class Entry(Record):
     pidfd: int  # of the container's process
     namespaces: int  # CLONE_NEW* flags of the namespaces the container does not share with the host
     process: dict[str, Any]  # an OCI process object
-    single_id: bool
+    id_map: IdMap
     streams: tuple[int, int, int]  # stdin, stdout, stderr without a terminal
     seccomp: bytes = b""
     extra_groups: tuple[str, ...] = ()
@@ -98,6 +99,7 @@ def enter(entry: Entry) -> Entered:
 def _join(entry: Entry, channel: Channel) -> NoReturn:
     step = ["join the container"]
     try:
+        privileges.set_oom_score_adj(entry.process)
         sc.prctl(sc.PR_SET_DUMPABLE, 0)
         _close_others(entry, channel)
         sys.path.clear()
@@ -139,14 +141,11 @@ def _close_others(entry: Entry, channel: Channel) -> None:
 def _run(entry: Entry, channel: Channel) -> NoReturn:
     process = entry.process
     reset_signals()
-    if not entry.single_id:
-        os.setgroups([])
-    os.setresgid(0, 0, 0)
-    os.setresuid(0, 0, 0)
+    become_root(entry.id_map)
     root_fd = os.open(b"/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     user = process["user"]
     who = identity.resolve(root_fd, user.get("username", str(user["uid"])), list(entry.extra_groups))
-    dropped = privileges.prepare(process, who, entry.seccomp, single_id=entry.single_id)
+    dropped = privileges.prepare(process, who, entry.seccomp, single_id=entry.id_map.is_single)
     environment = final_environment(process["env"], who.home)
     args = [os.fsencode(arg) for arg in process["args"]]
     directory = os.fsencode(process["cwd"])
