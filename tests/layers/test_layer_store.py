@@ -5,8 +5,13 @@ from __future__ import annotations
 import os
 
 import pytest
+from layer_archives import directory, member
+from unpacking import apply
 
+from daemonless import syscalls
 from daemonless.errors import InvalidData, NotFound, SetupFailed
+from daemonless.isolation.mounts import Options, new_filesystem
+from daemonless.layers import trash
 from daemonless.layers.overlay import MAX_LOWERS, rootfs_mount
 from daemonless.layers.store import LayerStore
 
@@ -95,3 +100,50 @@ def test_mount_stops_at_a_layer_whose_root_is_opaque(tmp_path):
     os.setxattr(lowers[1], "user.overlay.opaque", b"y")
     options = rootfs_mount(lowers, "/u", "/w")["options"]
     assert options[:3] == [f"lowerdir+={lowers[0]}", f"lowerdir+={lowers[1]}", "upperdir=/u"]
+
+
+BASE = [
+    *(directory(name) for name in (b"hidden", b"replaced", b"merged", b"gone")),
+    *(
+        member(name, b"base")
+        for name in (b"hidden/f", b"replaced/f", b"merged/f", b"gone/f", b"file", b"kept")
+    ),
+]
+TOP = [
+    member(b".wh.gone"),
+    member(b".wh.file"),
+    member(b"merged/g", b"top"),
+    member(b"hidden/g", b"top"),
+    member(b"hidden/.wh..wh..opq"),
+    member(b".wh.replaced"),
+    member(b"replaced/g", b"top"),
+]
+
+
+def test_the_kernel_shows_what_the_layers_mean(base, as_mapped_root):
+    """Whiteouts and opaque directories of the upper layer, as overlayfs reads them."""
+    expected = ["hidden", "hidden/g", "kept", "merged", "merged/f", "merged/g", "replaced", "replaced/g"]
+
+    def run(id_map):
+        syscalls.unshare(syscalls.CLONE_NEWNS)
+        for name, members in (("lower", BASE), ("top", TOP)):
+            (base / "root" / name).mkdir(parents=True)
+            apply(base / "root" / name, *members, id_map=id_map)
+        for name in ("upper", "work"):
+            (base / "root" / name).mkdir()
+        lowers = [f"{base}/root/{name}/root" for name in ("top", "lower")]
+        options = rootfs_mount(lowers, f"{base}/root/upper", f"{base}/root/work")["options"]
+        root = new_filesystem("overlay", "overlay", Options(options))
+        top = f"/proc/self/fd/{root}/"
+        seen = sorted(
+            os.path.join(parent, name).removeprefix(top)
+            for parent, directories, files in os.walk(top)
+            for name in directories + files
+        )
+        os.close(root)
+        empty_fd = os.open(base / "root", os.O_RDONLY)
+        trash.empty(empty_fd)
+        os.close(empty_fd)
+        return 0 if seen == expected else 1
+
+    assert as_mapped_root(run) == 0
