@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from daemonless.actions.cold import in_child
-from daemonless.containers import lifecycle
+from daemonless.containers import ending, lifecycle
 from daemonless.containers.arguments import from_args
 from daemonless.containers.request import RunRequest
 from daemonless.containers.store import ContainerStore
@@ -46,7 +46,7 @@ def create(args: Args, *, durable: bool) -> tuple[Container, RunRequest]:
         try:
             write_new_file(args.cidfile, container.id)
         except DaemonlessError:
-            lifecycle.remove(paths, container)
+            ending.remove(paths, container)
             raise
     return container, request
 
@@ -107,13 +107,4 @@ def _remove_named(args: Args, name: str) -> None:
         container = ContainerStore(args.paths).find(name)
     except NotFound:
         return
-    lifecycle.remove(args.paths, container, force=True)
-
-
-def check_descriptors(count: int) -> None:
-    """Make sure the descriptors `--preserve-fds` names are open. Raises UsageError."""
-    for fd in range(3, 3 + count):
-        try:
-            os.fstat(fd)
-        except OSError:
-            raise UsageError(f"cannot preserve {count} descriptors: {fd} is not open") from None
+    ending.remove(args.paths, container, force=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from daemonless.actions.create import check_descriptors
+from daemonless.actions.descriptors import check_descriptors
 from daemonless.containers.exec import exec_in, exec_request
 from daemonless.containers.grammar import detach_keys
 from daemonless.containers.store import ContainerStore

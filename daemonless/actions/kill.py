@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from daemonless.actions.each import for_each
-from daemonless.containers import lifecycle
+from daemonless.containers import ending
 from daemonless.containers.grammar import signal
 from daemonless.containers.store import ContainerStore
 from daemonless.errors import Conflict, NotFound, UsageError
@@ -31,12 +31,12 @@ def main(args: Args) -> int:
 def _kill(store: ContainerStore, name: str, number: int) -> str:
     container = store.find(name)
     try:
-        lifecycle.kill(container, number)
+        ending.kill(container, number)
     except NotFound:
         raise Conflict(
             f"container {name} is {container.status}, so it cannot be sent a signal",
             f"start it: daemonless start {name}",
         ) from None
     if number == _SIGKILL:
-        lifecycle.wait_for_supervisor(container)
+        ending.wait_for_supervisor(container)
     return name

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from daemonless.actions.each import for_each
-from daemonless.containers import lifecycle
+from daemonless.containers import ending
 from daemonless.containers.store import ContainerStore
 from daemonless.errors import NotFound, UsageError
 from daemonless.layers import trash
@@ -35,10 +35,9 @@ def main(args: Args) -> int:
 def _remove(args: Args, store: ContainerStore, name: str) -> str | None:
     try:
         container = store.find(name)
-        lifecycle.remove(args.paths, container, force=args.force, grace=args.timeout or 0)
+        ending.remove(args.paths, container, force=args.force, grace=args.timeout or 0)
     except NotFound as error:
         if args.force or args.ignore:
             return None
         raise NotFound(error.message, error.hint, exit_status=1) from None
     return name
-

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from daemonless.actions.each import report
-from daemonless.containers import lifecycle
+from daemonless.containers import ending
 from daemonless.containers.store import Container, ContainerStore
 from daemonless.errors import Conflict, DaemonlessError, InvalidData, NotFound, UsageError
 from daemonless.images.store import Image, ImageStore
@@ -90,7 +90,7 @@ def _free(args: Args, image: Image) -> None:
                 f"remove that first: daemonless rm {container.name}; or with the image: rmi --force",
                 exit_status=_IN_USE,
             )
-        lifecycle.remove(args.paths, container, force=True)
+        ending.remove(args.paths, container, force=True)
 
 
 def users(store: ContainerStore, image_id: str) -> list[Container]:

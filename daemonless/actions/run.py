@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 
 from daemonless.actions import create
-from daemonless.containers import lifecycle
+from daemonless.actions.descriptors import check_descriptors
+from daemonless.containers import ending, lifecycle
 from daemonless.errors import DaemonlessError
 from daemonless.supervisor.attach import DETACHED, Streams, take_part
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 def main(args: Args) -> int:
     """Run a command in a new container; the result is the command's exit status."""
-    create.check_descriptors(args.preserve_fds)
+    check_descriptors(args.preserve_fds)
     container, request = create.create(args, durable=False)
     paths = args.paths
     if args.tty and args.interactive and not args.detach and not os.isatty(0):
@@ -26,7 +27,7 @@ def main(args: Args) -> int:
         started = lifecycle.start(paths, container, attached=not args.detach, preserve_fds=args.preserve_fds)
     except DaemonlessError:
         if request.rm:  # a supervisor that came far enough has removed it already
-            lifecycle.remove(paths, container, force=True)
+            ending.remove(paths, container, force=True)
         raise
     if args.pidfile:
         create.write_new_file(args.pidfile, str(started.pid))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from daemonless.actions.each import for_each
-from daemonless.containers import lifecycle
+from daemonless.containers import ending
 from daemonless.containers.grammar import signal
 from daemonless.containers.store import ContainerStore
 from daemonless.errors import NotFound, UsageError
@@ -33,7 +33,7 @@ def _stop(args: Args, store: ContainerStore, name: str) -> str | None:
             return None
         raise
     request = container.record["request"]
-    number = signal(args.signal) if args.signal else lifecycle.stop_signal(container)
+    number = signal(args.signal) if args.signal else ending.stop_signal(container)
     timeout = request["stop_timeout"] if args.timeout is None else args.timeout
-    lifecycle.stop(container, number, float(timeout))
+    ending.stop(container, number, float(timeout))
     return name

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from daemonless.actions.each import for_each
-from daemonless.containers import lifecycle
+from daemonless.containers import ending
 from daemonless.containers.store import ContainerStore
 
 TYPE_CHECKING = False
@@ -14,4 +14,4 @@ if TYPE_CHECKING:
 def main(args: Args) -> int:
     """Wait for each container, in the order given."""
     store = ContainerStore(args.paths)
-    return for_each(args.containers, lambda name: str(lifecycle.wait(store.find(name))))
+    return for_each(args.containers, lambda name: str(ending.wait(store.find(name))))

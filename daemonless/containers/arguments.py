@@ -32,6 +32,7 @@ from daemonless.containers.request import (
     Port,
     RunRequest,
 )
+from daemonless.containers.variables import environment_options, read_text
 from daemonless.errors import UsageError, printable
 
 TYPE_CHECKING = False
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
     from typing import Any
 
 LOG_DRIVERS = ("k8s-file", "json-file", "none")
-_MAX_TEXT_FILE = 1 << 20  # bytes of an --env-file; an environment of more would not be executed
 
 
 def from_args(
@@ -71,7 +71,7 @@ def from_args(
         pull=grammar.choice(given.text("pull") or "missing", ("always", "missing", "never"), "--pull"),
         command=tuple(given.list("command")),
         entrypoint=None if entrypoint is None else grammar.command(entrypoint),
-        env=_environment(given, caller),
+        env=environment_options(args, caller),
         unset_env=tuple(given.list("unsetenv")),
         unset_all_env=given.flag("unsetenv_all"),
         http_proxy=given.flag("http_proxy", default=True),
@@ -173,41 +173,9 @@ def _ports(given: _Options, network: Network, warn: Callable[[str], None]) -> tu
 def _labels(given: _Options) -> tuple[tuple[str, str], ...]:
     labels: dict[str, str] = {}
     for path in given.list("label_file"):
-        labels.update(grammar.labels_of_file(_read_text(path, "--label-file"), path))
+        labels.update(grammar.labels_of_file(read_text(path, "--label-file"), path))
     labels.update(grammar.key_value(value, "--label") for value in given.list("label"))
     return tuple(labels.items())
-
-
-def environment_options(args: Any, caller: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the NAME=VALUE entries of `--env-file` and `--env`. Raises UsageError."""
-    return _environment(_Options(args), caller)
-
-
-def _environment(given: _Options, caller: Mapping[str, str]) -> tuple[str, ...]:
-    entries: list[str] = []
-    for path in given.list("env_file"):
-        entries += grammar.variables_of_file(_read_text(path, "--env-file"), path, caller)
-    for value in given.list("env"):
-        entries += grammar.variable(value, caller)
-    return tuple(entries)
-
-
-def _read_text(path: str, option: str) -> str:
-    """Read a small file the user named; it may be a pipe, as `<(command)` gives."""
-    parts, left = [], _MAX_TEXT_FILE + 1
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            while left and (part := os.read(fd, left)):
-                parts.append(part)
-                left -= len(part)
-        finally:
-            os.close(fd)
-    except OSError as error:
-        raise UsageError(f"cannot read {option} {printable(path)}: {error.strerror}") from error
-    if not left:
-        raise UsageError(f"cannot read {option} {printable(path)}: it is larger than {_MAX_TEXT_FILE} bytes")
-    return b"".join(parts).decode("utf-8", "surrogateescape")
 
 
 def _workdir(value: str) -> str:

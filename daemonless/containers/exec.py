@@ -6,16 +6,16 @@ import os
 
 from daemonless.config import Paths
 from daemonless.containers import grammar
-from daemonless.containers.arguments import environment_options
-from daemonless.containers.host_facts import gather_facts
 from daemonless.containers.process import exec_process
 from daemonless.containers.request import RunRequest
-from daemonless.containers.spec import mapped_ids
 from daemonless.containers.store import Container
+from daemonless.containers.variables import environment_options
 from daemonless.errors import Conflict, NotFound
 from daemonless.isolation import seccomp
+from daemonless.isolation.capabilities import last_capability
 from daemonless.isolation.enter import Entered, Entry, enter
-from daemonless.isolation.launch import namespace_flags
+from daemonless.isolation.namespaces import namespace_flags
+from daemonless.isolation.userns import mapped_ids
 from daemonless.record import Record
 
 TYPE_CHECKING = False
@@ -78,7 +78,7 @@ def exec_in(
         asked,
         list(request.command),
         id_map=id_map,
-        host=gather_facts(asked),
+        last_capability=last_capability(),
         env=request.env,
         user=request.user,
         workdir=request.workdir,

@@ -6,29 +6,27 @@ is visible, the container out of sight before its files are deleted (shared inva
 
 from __future__ import annotations
 
-import _signal
 import _socket
 import os
-import select
-import time
 
 from daemonless import jsonio
 from daemonless.config import Paths
 from daemonless.containers import netfiles
+from daemonless.containers.ending import forget
 from daemonless.containers.host_facts import gather_facts
 from daemonless.containers.names import new_id, new_name
 from daemonless.containers.process import bounding_set
 from daemonless.containers.request import RunRequest
-from daemonless.containers.spec import build_spec, mapped_ids
+from daemonless.containers.spec import build_spec
 from daemonless.containers.store import Container, ContainerStore, Staging
-from daemonless.errors import Conflict, DaemonlessError, NameInUse, NotFound, SetupFailed
+from daemonless.errors import Conflict, NameInUse, NotFound, SetupFailed
 from daemonless.files import make_private_directory, sync, write_atomic
 from daemonless.images.store import Image
 from daemonless.isolation import seccomp
 from daemonless.isolation.launch import Start
 from daemonless.isolation.slirp4netns import Options as SlirpOptions
 from daemonless.isolation.slirp4netns import Port, Slirp4netns, guest_address
-from daemonless.isolation.userns import IdMap
+from daemonless.isolation.userns import IdMap, mapped_ids
 from daemonless.layers import trash
 from daemonless.layers.overlay import rootfs_mount
 from daemonless.layers.store import LayerStore
@@ -40,9 +38,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
-
-_SIGKILL, _SIGTERM = 9, 15
-_PATIENCE = 10  # seconds for the kernel and a supervisor to finish what takes them milliseconds
 
 
 class Started(Record):
@@ -201,7 +196,7 @@ def _job(paths: Paths, container: Container, *, attached: bool, preserve_fds: in
 
     def finish(exit_record: dict[str, Any]) -> None:
         if request.rm:
-            _forget(paths, container)
+            forget(paths, container)
         else:
             text = jsonio.dumps(exit_record).encode()
             write_atomic(f"{container.directory}/exit.json", text, durable=False)
@@ -269,128 +264,3 @@ def _remove_state(container: Container) -> None:
         os.unlink(f"{container.run_directory}/state.json")
     except FileNotFoundError:
         pass
-
-
-def stop_signal(container: Container) -> int:
-    """Return the signal that asks the container to end: --stop-signal, the image's, or SIGTERM."""
-    number: int = container.record["request"]["stop_signal"]
-    return number or _SIGTERM
-
-
-def kill(container: Container, number: int) -> None:
-    """Send a signal to the container's process. Raises NotFound if it does not run."""
-    pidfd = container.pidfd()
-    try:
-        _signal.pidfd_send_signal(pidfd, number)
-    except ProcessLookupError:
-        raise NotFound(f"container {container.name} is not running") from None
-    finally:
-        os.close(pidfd)
-
-
-def stop(container: Container, number: int, timeout: float) -> None:
-    """Ask with signal `number`, then kill after `timeout` seconds; returns when it has ended.
-
-    A container that does not run is left as it is.
-    """
-    try:
-        pidfd = container.pidfd()
-    except NotFound:
-        return
-    try:
-        _signal.pidfd_send_signal(pidfd, number)
-        if not _ended(pidfd, timeout):
-            _signal.pidfd_send_signal(pidfd, _SIGKILL)
-            if not _ended(pidfd, _PATIENCE):
-                raise DaemonlessError(f"container {container.name} did not die of SIGKILL")
-    except ProcessLookupError:
-        pass
-    finally:
-        os.close(pidfd)
-    wait_for_supervisor(container)
-
-
-def _ended(pidfd: int, seconds: float) -> bool:
-    poll = select.poll()
-    poll.register(pidfd, select.POLLIN)
-    return bool(poll.poll(int(seconds * 1000)))
-
-
-def wait_for_supervisor(container: Container) -> None:
-    """Return when the supervisor has left: its lock is free, or gone with the container."""
-    deadline = time.monotonic() + _PATIENCE
-    while time.monotonic() < deadline:
-        if not container.is_supervised:
-            container.refresh()
-            return
-        time.sleep(0.002)
-    raise DaemonlessError(f"the supervisor of container {container.id[:12]} does not end")
-
-
-def wait(container: Container) -> int:
-    """Wait until the container has ended and return its exit status."""
-    while True:
-        try:
-            socket = attach.connect(container.run_directory)
-        except NotFound:
-            if not container.is_supervised:
-                container.refresh()
-                return container.exit_code
-            time.sleep(0.01)  # it is starting, or about to end
-            continue
-        try:
-            record = attach.wait_exit(socket)
-        except OSError:
-            record = None
-        finally:
-            socket.close()
-        if record is not None:
-            code: int = record["exitCode"]
-            return code
-
-
-def remove(paths: Paths, container: Container, *, force: bool = False, grace: float = 0) -> None:
-    """Remove a container; its files are deleted in the background.
-
-    A running one is ended if `force` is given, at once or after it was asked and had `grace`
-    seconds; otherwise Conflict is raised, with exit status 2. A container whose files are broken
-    can still be removed with `force`.
-    """
-    if container.is_supervised:
-        if not force:
-            raise Conflict(
-                f"container {container.name} is running",
-                "stop it first, or remove it with --force",
-                exit_status=2,
-            )
-        if grace:
-            stop(container, stop_signal(container), grace)
-        _kill_with_supervisor(container)
-    _forget(paths, container)
-
-
-def _kill_with_supervisor(container: Container) -> None:
-    """Kill the container and wait for its supervisor, also while it is just starting or ending."""
-    deadline = time.monotonic() + _PATIENCE
-    while container.is_supervised and time.monotonic() < deadline:
-        container.refresh()
-        try:
-            kill(container, _SIGKILL)
-            break
-        except NotFound:
-            time.sleep(0.01)
-    wait_for_supervisor(container)
-
-
-def _forget(paths: Paths, container: Container) -> None:
-    """Take the container out of sight: directory, name, run directory, in this order."""
-    try:
-        name = container.name
-    except DaemonlessError:
-        name = ""
-    if os.path.isdir(container.directory):
-        trash.discard(paths.data, container.directory)
-    store = ContainerStore(paths)
-    if name:
-        store.release_name(name, container.id)
-    netfiles.remove_files(container.run_directory)

@@ -12,10 +12,7 @@ from __future__ import annotations
 
 from daemonless.containers import environment, grammar
 from daemonless.containers.grammar_security import DEFAULT_CAPABILITIES, merge_capabilities
-from daemonless.containers.host_facts import HostFacts
-from daemonless.containers.request import RunRequest
 from daemonless.errors import InvalidData, UsageError
-from daemonless.isolation.userns import IdMap
 from daemonless.oci.runtime import CAPABILITIES
 
 TYPE_CHECKING = False
@@ -23,6 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from daemonless.containers.host_facts import HostFacts
+    from daemonless.containers.request import RunRequest
+    from daemonless.isolation.userns import IdMap
     from daemonless.oci.runtime import Capabilities, Process, Rlimit, User
 
 # Limits raised for every container, to at most the caller's own hard limit (podman's values).
@@ -78,7 +78,7 @@ def exec_process(
     args: list[str],
     *,
     id_map: IdMap,
-    host: HostFacts,
+    last_capability: int,
     env: tuple[str, ...] = (),
     user: str = "",
     workdir: str = "",
@@ -104,7 +104,7 @@ def exec_process(
         "env": [f"{name}={value}" for name, value in chosen.items()],
         "cwd": workdir or own["cwd"],
         "capabilities": capability_sets(
-            request, user, host.last_capability, privileged=privileged or request.privileged
+            request, user, last_capability, privileged=privileged or request.privileged
         ),
     }
 

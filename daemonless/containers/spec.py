@@ -123,15 +123,6 @@ def _mappings(ranges: tuple[tuple[int, int, int], ...]) -> list[IdMapping]:
     return [{"containerID": inside, "hostID": outside, "size": length} for inside, outside, length in ranges]
 
 
-def mapped_ids(spec: dict[str, Any]) -> IdMap:
-    """Return the id map of a spec that `build_spec` made."""
-    linux = spec["linux"]
-    return IdMap(
-        uids=tuple((m["containerID"], m["hostID"], m["size"]) for m in linux["uidMappings"]),
-        gids=tuple((m["containerID"], m["hostID"], m["size"]) for m in linux["gidMappings"]),
-    )
-
-
 def _masked(request: RunRequest, host: HostFacts) -> list[str]:
     paths = [] if request.privileged else [*MASKED_PATHS, *host.thermal_throttle]
     if request.network.mode == "host" and not request.privileged:

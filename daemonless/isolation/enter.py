@@ -22,9 +22,10 @@ import sys
 from daemonless import jsonio
 from daemonless import syscalls as sc
 from daemonless.errors import SetupFailed
-from daemonless.isolation import identity, privileges, rootfs
-from daemonless.isolation.init import execute, final_environment, reset_signals
+from daemonless.isolation import identity, privileges
+from daemonless.isolation.execute import execute, final_environment, reset_signals
 from daemonless.isolation.sync import CONSOLE, FAILED, Channel, channel_pair, pack_error, unpack_error
+from daemonless.isolation.terminal import open_terminal, take_terminal
 from daemonless.isolation.userns import IdMap, become_root
 from daemonless.record import Record
 
@@ -150,10 +151,10 @@ def _run(entry: Entry, channel: Channel) -> NoReturn:
     args = [os.fsencode(arg) for arg in process["args"]]
     directory = os.fsencode(process["cwd"])
     if process.get("terminal"):
-        master, slave = rootfs.open_terminal(root_fd)
+        master, slave = open_terminal(root_fd)
         channel.send(CONSOLE, fd=master)
         os.close(master)
-        rootfs.take_terminal(slave)
+        take_terminal(slave)
     else:
         os.setsid()
         for number, fd in enumerate(entry.streams):

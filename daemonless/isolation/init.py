@@ -9,18 +9,18 @@ through the channel as data.
 
 from __future__ import annotations
 
-import _signal
 import _socket
 import fcntl
 import os
 import sys
 
 from daemonless import syscalls as sc
-from daemonless.errors import CommandNotExecutable, CommandNotFound, SetupFailed, printable
 from daemonless.isolation import identity, privileges, rootfs
+from daemonless.isolation.execute import execute, final_environment, reset_signals
 from daemonless.isolation.mounts import make_directories
 from daemonless.isolation.reaper import reap_for
 from daemonless.isolation.sync import CONSOLE, FAILED, MAPPED, READY, START, Channel, pack_error
+from daemonless.isolation.terminal import take_terminal
 from daemonless.isolation.userns import become_root
 
 TYPE_CHECKING = False
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from daemonless.isolation.launch import Start
 
-_SIGKILL, _SIGPIPE, _SIGXFSZ = 9, 13, 25
+_SIGKILL = 9
 _SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 1
 
 
@@ -49,14 +49,20 @@ def _init(start: Start, channel: Channel, step: list[str]) -> NoReturn:
     spec, process = start.spec, start.spec["process"]
     sc.prctl(sc.PR_SET_PDEATHSIG, _SIGKILL)  # a supervisor that dies takes the container along
     reset_signals()
+    os.umask(0o022)
+    # What needs no mapped id is done while the supervisor waits for newuidmap and newgidmap.
+    step[0] = "set the host name"
+    _name_host(spec)
+    step[0] = "bring up the loopback interface"
+    if start.own_network:
+        bring_up_loopback()
+    sc.mount(None, b"/", None, sc.MS_REC | sc.MS_PRIVATE)
     if channel.receive()[0] != MAPPED:
         os._exit(125)
-    os.umask(0o022)
     step[0] = "become root of the user namespace"
     become_root(start.id_map)
 
     step[0] = "mount the root filesystem"
-    sc.mount(None, b"/", None, sc.MS_REC | sc.MS_PRIVATE)
     _own_upper(start)
     root_fd = rootfs.mount_root(spec)
     step[0] = "mount"
@@ -67,12 +73,8 @@ def _init(start: Start, channel: Channel, step: list[str]) -> NoReturn:
         master, slave = rootfs.open_console(root_fd)
         channel.send(CONSOLE, fd=master)
         os.close(master)
-    step[0] = "set the host name"
-    _name_host(spec)
-    step[0] = "bring up the loopback interface"
-    if start.own_network:
-        bring_up_loopback()
     linux = spec["linux"]
+    step[0] = "set kernel parameters"
     rootfs.write_sysctls(root_fd, linux.get("sysctl", {}))
     step[0] = "find the user"
     user = process["user"]
@@ -108,81 +110,6 @@ def _init(start: Start, channel: Channel, step: list[str]) -> NoReturn:
     execute(args, environment, directory, dropped, start.preserve_fds)
 
 
-def execute(
-    args: list[bytes],
-    environment: dict[bytes, bytes],
-    directory: bytes,
-    dropped: privileges.Privileges,
-    preserve_fds: int,
-) -> NoReturn:
-    """Take on the final identity and execute `args[0]`, looked up in PATH.
-
-    Raises CommandNotFound, CommandNotExecutable or OSError; straight-line, for both run and exec.
-    """
-    enter_directory(directory)
-    sc.close_range(3 + preserve_fds, flags=sc.CLOSE_RANGE_CLOEXEC)
-    privileges.drop(dropped)
-    denied = 0
-    for candidate in _candidates(args[0], environment.get(b"PATH", b"")):
-        try:
-            os.execve(candidate, args, environment)
-        except OSError as error:
-            if error.errno in (2, 20):  # ENOENT, ENOTDIR: look on
-                continue
-            denied = denied or error.errno or 0
-            if error.errno not in (13, 21):  # EACCES, EISDIR: a later PATH entry may do
-                break
-    shown = printable(args[0])
-    if denied:
-        reason = "is a directory" if _is_directory(args[0]) else os.strerror(denied).lower()
-        raise CommandNotExecutable(
-            f"cannot execute {shown}: {reason}",
-            "the file's architecture or its #! line does not fit this machine" if denied == 8 else "",
-        )
-    if b"/" in args[0] and os.access(args[0], os.F_OK):
-        raise CommandNotFound(
-            f"cannot execute {shown}: its interpreter or loader is not in the image",
-            "check the #! line, or the libc the program was linked against",
-        )
-    raise CommandNotFound(f"command not found in the image: {shown}", "")
-
-
-def _candidates(name: bytes, path: bytes) -> list[bytes]:
-    if b"/" in name:
-        return [name]
-    return [(directory or b".") + b"/" + name for directory in path.split(b":")]
-
-
-def _is_directory(path: bytes) -> bool:
-    try:
-        return os.stat(path).st_mode & 0o170000 == 0o040000
-    except OSError:
-        return False
-
-
-def enter_directory(directory: bytes) -> None:
-    """Change to the working directory and make sure it lies inside the root (CVE-2024-21626)."""
-    try:
-        os.chdir(directory)
-        inside = os.getcwdb().startswith(b"/")
-    except FileNotFoundError:
-        raise CommandNotFound(f"working directory {printable(directory)} is not in the image") from None
-    except OSError as error:
-        raise SetupFailed(
-            f"cannot enter working directory {printable(directory)}: {error.strerror}"
-        ) from error
-    if not inside:
-        raise SetupFailed(f"working directory {printable(directory)} is outside the container")
-
-
-def reset_signals() -> None:
-    """Undo what Python and the supervisor changed: handlers and ignored signals survive execve."""
-    _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
-    for number in range(1, 65):
-        if number not in (_SIGKILL, 19, 32, 33):  # KILL and STOP are fixed; libc keeps 32 and 33
-            _signal.signal(number, _signal.SIG_DFL)
-
-
 def _own_upper(start: Start) -> None:
     """Give the top directory of the writable layer to the container's root: it is the root's `/`."""
     if start.upper and os.stat(start.upper).st_uid != 0:
@@ -206,19 +133,9 @@ def bring_up_loopback() -> None:
     control.close()
 
 
-def final_environment(entries: list[str], home: str) -> dict[bytes, bytes]:
-    """Return the process's environment as bytes; HOME comes from the user's passwd entry."""
-    environment = {}
-    for entry in entries:
-        name, _, value = os.fsencode(entry).partition(b"=")
-        environment[name] = value
-    environment.setdefault(b"HOME", os.fsencode(home))
-    return environment
-
-
 def _place_streams(start: Start, slave: int) -> None:
     if slave >= 0:
-        rootfs.take_terminal(slave)
+        take_terminal(slave)
         return
     os.setsid()
     for number, fd in enumerate(start.streams):

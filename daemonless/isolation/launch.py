@@ -11,6 +11,7 @@ import os
 from daemonless import syscalls as sc
 from daemonless.errors import SetupFailed
 from daemonless.isolation.init import init
+from daemonless.isolation.namespaces import namespace_flags
 from daemonless.isolation.sync import CONSOLE, FAILED, MAPPED, READY, START, channel_pair, unpack_error
 from daemonless.isolation.userns import IdMap, clone_failed, write_maps
 from daemonless.record import Record
@@ -30,17 +31,6 @@ if TYPE_CHECKING:
             """Return once connected. Raises SetupFailed."""
 
 
-_NAMESPACES = {
-    "user": sc.CLONE_NEWUSER,
-    "mount": sc.CLONE_NEWNS,
-    "pid": sc.CLONE_NEWPID,
-    "ipc": sc.CLONE_NEWIPC,
-    "uts": sc.CLONE_NEWUTS,
-    "network": sc.CLONE_NEWNET,
-    "cgroup": sc.CLONE_NEWCGROUP,
-}
-
-
 class Start(Record):
     """All that one start needs; everything but descriptors comes from the bundle."""
 
@@ -58,16 +48,6 @@ class Start(Record):
     def own_network(self) -> bool:
         """Whether the container gets a network namespace of its own."""
         return any(n["type"] == "network" for n in self.spec["linux"]["namespaces"])
-
-
-def namespace_flags(spec: dict[str, Any]) -> int:
-    """Return the CLONE_NEW* flags of the namespaces the spec asks for; raises SetupFailed."""
-    flags = 0
-    for namespace in spec["linux"]["namespaces"]:
-        if namespace.get("path"):
-            raise SetupFailed(f"joining an existing {namespace['type']} namespace is not supported")
-        flags |= _NAMESPACES[namespace["type"]]
-    return flags
 
 
 class Launched(Record):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
-import termios
 
 from daemonless import syscalls as sc
 from daemonless.errors import SetupFailed, printable
 from daemonless.files import open_in_root
 from daemonless.isolation.mounts import Options, bind_tree, new_filesystem, open_target, perform
+from daemonless.isolation.terminal import open_terminal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,8 +31,6 @@ _LINKS = {
     b"core": b"/proc/kcore",
     b"ptmx": b"pts/ptmx",
 }
-_TIOCGPTPEER = 0x5441
-_TIOCSPTLCK = 0x40045431
 _MOVE = sc.MOVE_MOUNT_F_EMPTY_PATH | sc.MOVE_MOUNT_T_EMPTY_PATH
 
 
@@ -112,18 +109,6 @@ def device_tree(name: bytes, number: tuple[int, int]) -> int:
     return tree
 
 
-def open_terminal(root_fd: int) -> tuple[int, int]:
-    """Allocate a terminal in the container's own devpts; return (master, slave) descriptors.
-
-    The slave comes from the master (TIOCGPTPEER, ioctl_tty(2)), never from a name that the
-    container could have replaced (CVE-2025-52565).
-    """
-    resolve = sc.RESOLVE_IN_ROOT | sc.RESOLVE_NO_SYMLINKS
-    master = sc.openat2(root_fd, b"dev/pts/ptmx", os.O_RDWR | os.O_NOCTTY, 0, resolve)
-    fcntl.ioctl(master, _TIOCSPTLCK, bytes(4))
-    return master, fcntl.ioctl(master, _TIOCGPTPEER, os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
-
-
 def open_console(root_fd: int) -> tuple[int, int]:
     """Allocate the terminal of the container's own process, which is also its /dev/console."""
     master, slave = open_terminal(root_fd)
@@ -135,14 +120,6 @@ def open_console(root_fd: int) -> tuple[int, int]:
     os.close(source)
     os.close(target)
     return master, slave
-
-
-def take_terminal(slave: int) -> None:
-    """Make `slave` the controlling terminal and the standard streams of a new session."""
-    os.setsid()
-    fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
-    for number in (0, 1, 2):
-        os.dup2(slave, number, inheritable=True)
 
 
 def mask_paths(root_fd: int, paths: list[str]) -> None:

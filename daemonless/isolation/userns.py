@@ -16,6 +16,7 @@ from daemonless.record import Record
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
     Range = tuple[int, int, int]  # first id inside, first id outside, how many
 
@@ -107,6 +108,15 @@ def _subordinate(path: str, names: list[str]) -> list[tuple[int, int]]:
             if length > 0 and first + length <= 1 << 32:
                 ranges.append((first, length))
     return ranges
+
+
+def mapped_ids(spec: dict[str, Any]) -> IdMap:
+    """Return the id map of a runtime spec (config-linux.md, "User namespace mappings")."""
+    linux = spec["linux"]
+    return IdMap(
+        uids=tuple((m["containerID"], m["hostID"], m["size"]) for m in linux["uidMappings"]),
+        gids=tuple((m["containerID"], m["hostID"], m["size"]) for m in linux["gidMappings"]),
+    )
 
 
 def keep_id_map(default: IdMap, uid: int, gid: int) -> IdMap:

@@ -173,7 +173,9 @@ def run_exec(request, **options):
     own, _ = build(
         **{name: getattr(request, name) for name in ("user", "cap_add", "privileged", "env", "tty")}
     )
-    built = process.exec_process({"process": own}, request, ["ps"], id_map=ID_MAP, host=HOST, **options)
+    built = process.exec_process(
+        {"process": own}, request, ["ps"], id_map=ID_MAP, last_capability=HOST.last_capability, **options
+    )
     return own, built
 
 

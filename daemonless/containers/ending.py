@@ -1,0 +1,143 @@
+"""The ends of containers: kill, stop, wait, remove."""
+
+from __future__ import annotations
+
+import _signal
+import os
+import select
+import time
+
+from daemonless.config import Paths
+from daemonless.containers.netfiles import remove_files
+from daemonless.containers.store import Container, ContainerStore
+from daemonless.errors import Conflict, DaemonlessError, NotFound
+from daemonless.layers import trash
+from daemonless.supervisor import attach
+
+_SIGKILL, _SIGTERM = 9, 15
+_PATIENCE = 10  # seconds for the kernel and a supervisor to finish what takes them milliseconds
+
+
+def stop_signal(container: Container) -> int:
+    """Return the signal that asks the container to end: --stop-signal, the image's, or SIGTERM."""
+    number: int = container.record["request"]["stop_signal"]
+    return number or _SIGTERM
+
+
+def kill(container: Container, number: int) -> None:
+    """Send a signal to the container's process. Raises NotFound if it does not run."""
+    pidfd = container.pidfd()
+    try:
+        _signal.pidfd_send_signal(pidfd, number)
+    except ProcessLookupError:
+        raise NotFound(f"container {container.name} is not running") from None
+    finally:
+        os.close(pidfd)
+
+
+def stop(container: Container, number: int, timeout: float) -> None:
+    """Ask with signal `number`, then kill after `timeout` seconds; returns when it has ended.
+
+    A container that does not run is left as it is.
+    """
+    try:
+        pidfd = container.pidfd()
+    except NotFound:
+        return
+    try:
+        _signal.pidfd_send_signal(pidfd, number)
+        if not _ended(pidfd, timeout):
+            _signal.pidfd_send_signal(pidfd, _SIGKILL)
+            if not _ended(pidfd, _PATIENCE):
+                raise DaemonlessError(f"container {container.name} did not die of SIGKILL")
+    except ProcessLookupError:
+        pass
+    finally:
+        os.close(pidfd)
+    wait_for_supervisor(container)
+
+
+def _ended(pidfd: int, seconds: float) -> bool:
+    poll = select.poll()
+    poll.register(pidfd, select.POLLIN)
+    return bool(poll.poll(int(seconds * 1000)))
+
+
+def wait_for_supervisor(container: Container) -> None:
+    """Return when the supervisor has left: its lock is free, or gone with the container."""
+    deadline = time.monotonic() + _PATIENCE
+    while time.monotonic() < deadline:
+        if not container.is_supervised:
+            container.refresh()
+            return
+        time.sleep(0.002)
+    raise DaemonlessError(f"the supervisor of container {container.id[:12]} does not end")
+
+
+def wait(container: Container) -> int:
+    """Wait until the container has ended and return its exit status."""
+    while True:
+        try:
+            socket = attach.connect(container.run_directory)
+        except NotFound:
+            if not container.is_supervised:
+                container.refresh()
+                return container.exit_code
+            time.sleep(0.01)  # it is starting, or about to end
+            continue
+        try:
+            record = attach.wait_exit(socket)
+        except OSError:
+            record = None
+        finally:
+            socket.close()
+        if record is not None:
+            code: int = record["exitCode"]
+            return code
+
+
+def remove(paths: Paths, container: Container, *, force: bool = False, grace: float = 0) -> None:
+    """Remove a container; its files are deleted in the background.
+
+    A running one is ended if `force` is given, at once or after it was asked and had `grace`
+    seconds; otherwise Conflict is raised, with exit status 2. A container whose files are broken
+    can still be removed with `force`.
+    """
+    if container.is_supervised:
+        if not force:
+            raise Conflict(
+                f"container {container.name} is running",
+                "stop it first, or remove it with --force",
+                exit_status=2,
+            )
+        if grace:
+            stop(container, stop_signal(container), grace)
+        _kill_with_supervisor(container)
+    forget(paths, container)
+
+
+def _kill_with_supervisor(container: Container) -> None:
+    """Kill the container and wait for its supervisor, also while it is just starting or ending."""
+    deadline = time.monotonic() + _PATIENCE
+    while container.is_supervised and time.monotonic() < deadline:
+        container.refresh()
+        try:
+            kill(container, _SIGKILL)
+            break
+        except NotFound:
+            time.sleep(0.01)
+    wait_for_supervisor(container)
+
+
+def forget(paths: Paths, container: Container) -> None:
+    """Take the container out of sight: directory, name, run directory, in this order."""
+    try:
+        name = container.name
+    except DaemonlessError:
+        name = ""
+    if os.path.isdir(container.directory):
+        trash.discard(paths.data, container.directory)
+    store = ContainerStore(paths)
+    if name:
+        store.release_name(name, container.id)
+    remove_files(container.run_directory)
