@@ -78,9 +78,12 @@ def launch(start: Start, network: Network | None, ready: Callable[[int], None]) 
     console = -1
     try:
         write_maps(pid, start.id_map)
-        ours.send(MAPPED)
         if network:
             network.start(pid)
+            if start.id_map.to_outside(0) != os.getuid():
+                # As another id than ours, init would hide its /proc/PID/ns from the helper.
+                network.wait_ready()
+        ours.send(MAPPED)
         while True:
             kind, payload, fd = ours.receive()
             if kind == CONSOLE:

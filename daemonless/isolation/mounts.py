@@ -44,6 +44,7 @@ _PROPAGATION = {
     "runbindable": sc.MS_UNBINDABLE | sc.MS_REC,
 }
 _REGULAR, _DIRECTORY = 0o100000, 0o040000
+_EINVAL = 22
 
 
 class Options:
@@ -118,12 +119,9 @@ def _refused(fstype: str, destination: bytes, error: OSError) -> SetupFailed:
 
 def new_filesystem(fstype: str, source: str, options: Options) -> int:
     """Return a detached mount of a new filesystem instance (fsopen(2))."""
-    if fstype == "overlay":
-        return _overlay(options)
     fs = sc.fsopen(fstype.encode())
     try:
-        if fstype != "overlay":
-            sc.fsconfig(fs, sc.FSCONFIG_SET_STRING, b"source", os.fsencode(source))
+        sc.fsconfig(fs, sc.FSCONFIG_SET_STRING, b"source", os.fsencode(source))
         _configure(fs, options.data)
         return sc.fsmount(fs, options.set)
     finally:
@@ -140,32 +138,34 @@ def _configure(fs: int, data: list[str]) -> None:
     sc.fsconfig(fs, sc.FSCONFIG_CMD_CREATE)
 
 
-def _overlay(options: Options) -> int:
-    """Mount overlayfs; Linux before 6.5 does not know `lowerdir+` and gets one joined option.
+def _overlay_by_mount(options: Options, target: bytes) -> int:
+    """Mount overlayfs by mount(2), for kernels before 6.5: they do not know `lowerdir+`.
 
-    The joined form names layers by descriptor: /proc/self/fd/N needs no escaping, and the
-    deepest image allowed (127 layers) stays well under the page that fsconfig takes there.
+    The layers are named by descriptor: /proc/self/fd/N needs no escaping, and 127 of them, the
+    most an image may have, fit the page that mount(2) takes (fsconfig(2) takes 256 bytes there).
     """
-    fs = sc.fsopen(b"overlay")
-    try:
-        _configure(fs, options.data)
-        return sc.fsmount(fs, options.set)
-    except OSError as error:
-        if error.errno != 22 or options.data[0].partition("=")[0] != "lowerdir+":
-            raise
-    finally:
-        os.close(fs)
     lowers = [os.fsencode(o.partition("=")[2]) for o in options.data if o.startswith("lowerdir+=")]
     fds = [os.open(lower, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC) for lower in lowers]
-    joined = "lowerdir=" + ":".join(f"/proc/self/fd/{fd}" for fd in fds)
-    fs = sc.fsopen(b"overlay")
+    layers = ":".join(f"/proc/self/fd/{fd}" for fd in fds)
+    data = ",".join([f"lowerdir={layers}", *(o for o in options.data if not o.startswith("lowerdir+="))])
+    sc.mount(b"overlay", target, b"overlay", 0, os.fsencode(data))
+    for fd in fds:
+        os.close(fd)
+    return os.open(target, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+
+
+def mount_overlay(options: Options, target: bytes) -> int:
+    """Mount the container's root on `target`, a directory of ours; return a descriptor of it."""
     try:
-        _configure(fs, [joined, *(o for o in options.data if not o.startswith("lowerdir+="))])
-        return sc.fsmount(fs, options.set)
-    finally:
-        os.close(fs)
-        for fd in fds:
-            os.close(fd)
+        tree = new_filesystem("overlay", "overlay", options)
+    except OSError as error:
+        if error.errno != _EINVAL:
+            raise
+        return _overlay_by_mount(options, target)
+    to = os.open(target, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    sc.move_mount(tree, b"", to, b"", sc.MOVE_MOUNT_F_EMPTY_PATH | sc.MOVE_MOUNT_T_EMPTY_PATH)
+    os.close(to)
+    return tree
 
 
 def bind_tree(source: bytes, options: Options) -> int:

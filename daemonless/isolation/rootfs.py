@@ -7,7 +7,14 @@ import os
 from daemonless import syscalls as sc
 from daemonless.errors import SetupFailed, printable
 from daemonless.files import open_in_root
-from daemonless.isolation.mounts import Options, bind_tree, new_filesystem, open_target, perform
+from daemonless.isolation.mounts import (
+    Options,
+    bind_tree,
+    mount_overlay,
+    new_filesystem,
+    open_target,
+    perform,
+)
 from daemonless.isolation.terminal import open_terminal
 
 TYPE_CHECKING = False
@@ -43,9 +50,8 @@ def mount_root(spec: dict[str, Any]) -> int:
     path = os.fsencode(spec["root"]["path"])
     first = spec["mounts"][0] if spec["mounts"] else None
     if first and first["destination"] == "/":
-        tree = new_filesystem(first["type"], first["source"], Options(first["options"]))
-    else:
-        tree = bind_tree(path, Options(["rbind"]))
+        return mount_overlay(Options(first["options"]), path)
+    tree = bind_tree(path, Options(["rbind"]))
     target = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     sc.move_mount(tree, b"", target, b"", _MOVE)
     os.close(target)

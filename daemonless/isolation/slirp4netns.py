@@ -118,14 +118,18 @@ class Slirp4netns:
 
     def wait_ready(self) -> None:
         """Return once the tap device is configured and all ports are published."""
+        if self._ready < 0:
+            return
         poll = select.poll()
         poll.register(self._ready, select.POLLIN)
         answer = os.read(self._ready, 1) if poll.poll(_READY_TIMEOUT) else b""
         os.close(self._ready)
+        self._ready = -1
         if not answer:
             said = os.pread(self._output, 2000, 0).decode("utf-8", "replace").strip()
-            last = said.rpartition("\n")[2] or "no answer"
-            raise SetupFailed(f"slirp4netns failed: {last}", "try --network=none, or --log-level debug")
+            telling = [line for line in said.splitlines() if not line.startswith("WARNING")]
+            reason = telling[0] if telling else "it gave no reason"
+            raise SetupFailed(f"slirp4netns failed: {reason}", "try --network=none or --network=host")
         self.ports = tuple(self._publish(port) for port in self.options.ports)
 
     def _publish(self, port: Port) -> Port:
