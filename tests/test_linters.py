@@ -89,7 +89,7 @@ def forbidden_calls(tree: ast.AST) -> set[str]:
             found.add(name)
         if name.startswith("shutil.") and last != "which":
             found.add(name)
-        if any(
+        if name.startswith("subprocess.") and any(
             k.arg == "shell" and not (isinstance(k.value, ast.Constant) and k.value.value is False)
             for k in call.keywords
         ):
@@ -103,6 +103,8 @@ CREATORS = {
     "daemonless/supervisor/logs.py": "the log grows by appending; a torn last record is tolerated",
     "daemonless/isolation/mounts.py": "mount points and tmpcopyup, by descriptor inside the new root",
     "daemonless/isolation/rootfs.py": "files to mount devices on, by descriptor in our own /dev",
+    "daemonless/layers/staging.py": "a lock file, beside a staging directory that a rename makes visible",
+    "daemonless/layers/unpack.py": "the files of a layer, by descriptor in its staging directory",
     "daemonless/commands/compile.py": "the developer's command that writes the generated parse table",
     "daemonless/images/starter.py": "a temporary archive, read back as a layer",
     "daemonless/actions/create.py": "--cidfile and --pidfile: new files at paths of the command line",
@@ -170,7 +172,7 @@ def tree() -> Iterator[tuple[Path, str]]:
 
 # Which mirror or index to use is the machine's affair; and no path of a developer's machine.
 _REGISTRY_HOST = re.compile(r"\b(pypi|pythonhosted|(deb|security|snapshot)\.debian)\.org\b")
-_DEVELOPERS_PATH = re.compile(r"(?<![\w./-])/(home/(?!(user|me)\b|\w+/\.local)\w+|root|work)/\w")
+_DEVELOPERS_PATH = re.compile(r"(?<![\w./}-])/(home/(?!(user|me)\b|\w+/\.local)\w+|root|work)/\w")
 
 
 def test_no_package_registry_and_no_developers_path() -> None:
