@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import os
 import re
 import subprocess
@@ -30,6 +31,11 @@ def test_tool(command: list[str]) -> None:
 
 
 # --- rules about single calls and names -----------------------------------------------------
+
+
+@functools.cache
+def parse(module: str) -> ast.Module:
+    return ast.parse((ROOT / module).read_text())
 
 
 def calls(tree: ast.AST) -> Iterator[tuple[str, ast.Call]]:
@@ -98,7 +104,7 @@ def forbidden_calls(tree: ast.AST) -> set[str]:
 
 
 def parsed(module: str) -> ast.Module:
-    return ast.parse((ROOT / module).read_text())
+    return parse(module)
 
 
 # Who may create files other than through files.write_atomic, and why that is no state of ours.
@@ -146,7 +152,7 @@ def test_the_rules_find_what_they_forbid() -> None:
 @pytest.mark.parametrize("module", [m for m in MODULES if m.endswith("/__init__.py")])
 def test_package_init_holds_a_docstring_only(module: str) -> None:
     """A program in a package's __init__ is paid for by every import of the package."""
-    body = ast.parse((ROOT / module).read_text()).body
+    body = parse(module).body
     rest = [
         node
         for node in body[1:]

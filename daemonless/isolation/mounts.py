@@ -44,7 +44,6 @@ _PROPAGATION = {
     "runbindable": sc.MS_UNBINDABLE | sc.MS_REC,
 }
 _REGULAR, _DIRECTORY = 0o100000, 0o040000
-_EINVAL = 22
 
 
 class Options:
@@ -138,12 +137,16 @@ def _configure(fs: int, data: list[str]) -> None:
     sc.fsconfig(fs, sc.FSCONFIG_CMD_CREATE)
 
 
-def _overlay_by_mount(options: Options, target: bytes) -> int:
-    """Mount overlayfs by mount(2), for kernels before 6.5: they do not know `lowerdir+`.
-
-    The layers are named by descriptor: /proc/self/fd/N needs no escaping, and 127 of them, the
-    most an image may have, fit the page that mount(2) takes (fsconfig(2) takes 256 bytes there).
-    """
+def mount_overlay(options: Options, target: bytes) -> int:
+    """Mount the container's root on `target`, a directory of ours; return a descriptor of it."""
+    if _knows_lowerdir_plus():
+        tree = new_filesystem("overlay", "overlay", options)
+        to = os.open(target, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        sc.move_mount(tree, b"", to, b"", sc.MOVE_MOUNT_F_EMPTY_PATH | sc.MOVE_MOUNT_T_EMPTY_PATH)
+        os.close(to)
+        return tree
+    # Layers named by descriptor need no escaping, and 127 of them, the most an image may have,
+    # fit the page that mount(2) takes; a string of fsconfig(2) holds 256 bytes.
     lowers = [os.fsencode(o.partition("=")[2]) for o in options.data if o.startswith("lowerdir+=")]
     fds = [os.open(lower, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC) for lower in lowers]
     layers = ":".join(f"/proc/self/fd/{fd}" for fd in fds)
@@ -154,18 +157,13 @@ def _overlay_by_mount(options: Options, target: bytes) -> int:
     return os.open(target, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
 
 
-def mount_overlay(options: Options, target: bytes) -> int:
-    """Mount the container's root on `target`, a directory of ours; return a descriptor of it."""
-    try:
-        tree = new_filesystem("overlay", "overlay", options)
-    except OSError as error:
-        if error.errno != _EINVAL:
-            raise
-        return _overlay_by_mount(options, target)
-    to = os.open(target, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    sc.move_mount(tree, b"", to, b"", sc.MOVE_MOUNT_F_EMPTY_PATH | sc.MOVE_MOUNT_T_EMPTY_PATH)
-    os.close(to)
-    return tree
+def _knows_lowerdir_plus() -> bool:
+    """Whether overlayfs takes its layers one by one, as since Linux 6.7.
+
+    Asked of the version, because an older kernel logs a line for every attempt.
+    """
+    major, minor = os.uname().release.split(".")[:2]
+    return (int(major), int(minor.partition("-")[0])) >= (6, 7)
 
 
 def bind_tree(source: bytes, options: Options) -> int:
