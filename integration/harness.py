@@ -104,10 +104,10 @@ class Cli:
         return process  # type: ignore[no-any-return]
 
     def shell(self, script: str, *, status: int | None = 0, timeout: float = TIMEOUT) -> Result:
-        """Run lines of shell in which `daemonless` is the installed command."""
+        """Run lines of shell in which `daemonless` is the installed command; stderr is kept apart."""
         path = f"{os.path.dirname(self.program)}:{self.env['PATH']}"
         done = subprocess.run(
-            ["/bin/sh", "-ec", script],
+            ["/bin/sh", "-c", script],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
