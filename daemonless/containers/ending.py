@@ -140,4 +140,6 @@ def forget(paths: Paths, container: Container) -> None:
     store = ContainerStore(paths)
     if name:
         store.release_name(name, container.id)
+    else:
+        store.release_all_names(container.id)
     remove_files(container.run_directory)

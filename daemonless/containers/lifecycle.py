@@ -173,6 +173,7 @@ def _job(paths: Paths, container: Container, *, attached: bool, preserve_fds: in
     request = RunRequest.from_dict(container.record["request"])
     spec = container.spec()
     make_private_directory(container.run_directory)
+    _remove(f"{container.run_directory}/exit.json")
     network = None
     if request.network.mode == "slirp4netns":
         network = Slirp4netns(_slirp_options(request), container.run_directory)
@@ -199,15 +200,21 @@ def _job(paths: Paths, container: Container, *, attached: bool, preserve_fds: in
             forget(paths, container)
         else:
             text = jsonio.dumps(exit_record).encode()
-            write_atomic(f"{container.directory}/exit.json", text, durable=False)
-            _remove_state(container)
+            try:
+                write_atomic(f"{container.directory}/exit.json", text, durable=False)
+            except OSError:  # the disk is full; the run directory is on another
+                write_atomic(f"{container.run_directory}/exit.json", text, durable=False)
+            _remove(f"{container.run_directory}/state.json")
 
     def afterwards() -> None:
         if request.rm:
             trash.empty_in_background(paths.data)
         else:
-            sync(f"{container.directory}/exit.json")
-            sync(container.directory)
+            for path in (f"{container.directory}/exit.json", container.directory):
+                try:
+                    sync(path)
+                except OSError:  # it is not there, or the disk fails: nobody is left to be told
+                    return
 
     return monitor.Job(
         run_directory=container.run_directory,
@@ -259,8 +266,8 @@ def _network_facts(request: RunRequest, spec: dict[str, Any], name: str) -> netf
     )
 
 
-def _remove_state(container: Container) -> None:
+def _remove(path: str) -> None:
     try:
-        os.unlink(f"{container.run_directory}/state.json")
+        os.unlink(path)
     except FileNotFoundError:
         pass

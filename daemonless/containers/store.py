@@ -3,6 +3,7 @@
     DATA/containers/ID/container.json   what was asked for; written once, by create
     DATA/containers/ID/config.json      the runtime spec; written once, by create
     DATA/containers/ID/exit.json        how the last run ended; written by the supervisor
+    RUN/containers/ID/exit.json         the same, if the disk was full
     DATA/names/NAME                     symlink to ID; its exclusive creation is what makes a name unique
     RUN/containers/ID/state.json        the running process; written by the supervisor
     RUN/containers/ID/lock              held while the supervisor lives
@@ -72,8 +73,8 @@ class Container:
 
     @property
     def exit(self) -> dict[str, Any] | None:
-        """exit.json of the last run, or None."""
-        return self._load(f"{self.directory}/exit.json")
+        """The exit record of the last run, or None; from the run directory if the disk was full."""
+        return self._load(f"{self.run_directory}/exit.json") or self._load(f"{self.directory}/exit.json")
 
     def spec(self) -> dict[str, Any]:
         """config.json, the OCI runtime spec."""
@@ -213,8 +214,7 @@ class ContainerStore:
             lock = Lock(f"{staging}/{entry}")
             if lock.try_acquire():
                 if lock.is_in_place():
-                    for name in os.listdir(self._names):
-                        self.release_name(name, container_id)
+                    self.release_all_names(container_id)
                     _remove_staged(f"{staging}/{container_id}")
                     os.unlink(lock.path)
                 lock.release()
@@ -269,6 +269,15 @@ class ContainerStore:
             f"the container name {name!r} is already in use by {owner[:12]}",
             f"remove it: daemonless rm -f {name}; or replace it: --replace",
         )
+
+    def release_all_names(self, container_id: str) -> None:
+        """Free whatever name belongs to the id, for a container whose record is unreadable."""
+        try:
+            names = os.listdir(self._names)
+        except FileNotFoundError:
+            return
+        for name in names:
+            self.release_name(name, container_id)
 
     def release_name(self, name: str, container_id: str) -> None:
         """Free the name if it still belongs to the id."""

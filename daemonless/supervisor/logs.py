@@ -112,9 +112,15 @@ def parse_line(line: bytes) -> Entry | None:
 
 
 def read_lines(fd: int) -> Iterator[bytes]:
-    """Yield the complete lines from the file's position on; what is cut stays for the next call."""
+    """Yield the complete lines from the file's position to what is its end now.
+
+    What is cut stays for the next call, and so does what is written meanwhile: a container may
+    write faster than anybody reads.
+    """
     rest = b""
-    while chunk := os.read(fd, 1 << 20):
+    left = os.fstat(fd).st_size - os.lseek(fd, 0, os.SEEK_CUR)
+    while left > 0 and (chunk := os.read(fd, min(left, 1 << 20))):
+        left -= len(chunk)
         lines = (rest + chunk).split(b"\n")
         rest = lines.pop()
         for line in lines:

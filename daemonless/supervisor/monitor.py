@@ -381,7 +381,10 @@ class _Monitor:
             os.unlink(protocol.SOCKET_NAME)
         except FileNotFoundError:
             pass
-        self.job.finish(record)
+        try:
+            self.job.finish(record)
+        except OSError:  # nowhere to write it: those who wait are told all the same
+            pass
         packet = protocol.EXIT + jsonio.dumps(record).encode()
         for client in list(self.clients.values()):
             client.socket.setblocking(True)

@@ -85,6 +85,17 @@ def test_torn_last_line_is_kept_for_later(log):
     assert [e.text for e in after] == [b"torn\n"]
 
 
+def test_reading_ends_although_the_writer_does_not(log):
+    """A container that writes faster than we read must not keep `logs` from ending."""
+    before = len(list(read_lines(log)))
+    os.lseek(log, 0, os.SEEK_SET)
+    seen = 0
+    for line in read_lines(log):
+        seen += 1
+        os.pwrite(log, line, os.fstat(log).st_size)
+    assert seen == before
+
+
 @pytest.mark.parametrize(
     "line", [b"", b"garbage", b"{", b'{"log":1}', b"a b c d", b"2026 stdout X text\n", b"\xff\xfe"]
 )
