@@ -56,6 +56,7 @@ umask 022
 "$python" -m venv "$prefix"
 "$prefix/bin/pip" install --quiet --disable-pip-version-check --root-user-action=ignore --compile "$source$extras"
 packages=$("$prefix/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+"$prefix/bin/python" -X no_debug_ranges -m daemonless.hotpath
 
 say "launcher $bin/daemonless"
 mkdir -p "$bin"
@@ -64,9 +65,14 @@ launcher=$(mktemp "$bin/.daemonless.XXXXXX")
 # -S: `site` costs a third of the interpreter's start, and all it would add is the line below.
 cat >"$launcher" <<LAUNCHER
 #!$python -ISE
+import gc
 import sys
 
+gc.disable()  # a command ends before collecting would pay; the supervisor enables it again
 sys.path.append("$packages")
+from daemonless import hotpath
+
+hotpath.activate()
 from daemonless.__main__ import main
 
 main()

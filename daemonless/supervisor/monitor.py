@@ -10,6 +10,7 @@ from __future__ import annotations
 import _signal
 import _socket
 import fcntl
+import gc
 import os
 import select
 import termios
@@ -415,6 +416,7 @@ def spawn(job: Job, keep: tuple[int, ...] = ()) -> tuple[int, _socket.socket]:
     status = 125
     try:
         ours.close()
+        gc.enable()  # the launcher turned it off for the commands, which do not live long
         os.setsid()
         null = os.open("/dev/null", os.O_RDWR)
         for number in (0, 1, 2):
