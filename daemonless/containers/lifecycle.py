@@ -77,13 +77,18 @@ def create(
         layers = LayerStore(paths.data, id_map.key)
         lowers = [layers.path(diff_id) for diff_id in reversed(image.diff_ids)]
         _make_directories(staging.directory, lowers)
+        rootfs = rootfs_mount(lowers, f"{final}/upper", f"{final}/work")
+        if request.rm:
+            # Unmounting an overlay syncs the whole file system below it, other programs' dirty pages
+            # included, before the process can be waited for. What is removed then need not be synced.
+            rootfs["options"].append("volatile")
         host = gather_facts(request)
         caps = bounding_set(request, host.last_capability, privileged=request.privileged)
         spec = build_spec(
             request,
             image.config,
             container_id=container_id,
-            rootfs_mount=rootfs_mount(lowers, f"{final}/upper", f"{final}/work"),
+            rootfs_mount=rootfs,
             rootfs_path=f"{final}/rootfs",
             id_map=id_map,
             run_dir=f"{paths.run}/containers/{container_id}",
@@ -208,7 +213,7 @@ def _job(paths: Paths, container: Container, *, attached: bool, preserve_fds: in
 
     def afterwards() -> None:
         if request.rm:
-            trash.empty_in_background(paths.data)
+            trash.empty_here(paths.data)
         else:
             for path in (f"{container.directory}/exit.json", container.directory):
                 try:

@@ -113,9 +113,10 @@ def supervise(job: Job, client_socket: _socket.socket) -> None:
         status = error.exit_status if isinstance(error, DaemonlessError) else 125
         job.finish(exit_record("", status, error=str(error)))
         client.send(protocol.FAILED + pack_error(error, "start the container"))
-        job.afterwards()
-        return
-    monitor.run()
+    else:
+        monitor.run()
+    lock.release()
+    job.afterwards()
 
 
 def exit_record(started: str, code: int, *, signal: int = 0, error: str = "") -> dict[str, Any]:
@@ -399,7 +400,6 @@ class _Monitor:
             client.socket.close()
         if network:
             network.stop()  # takes 20 ms: the kernel waits for a grace period to remove the tap device
-        self.job.afterwards()
 
 
 def spawn(job: Job, keep: tuple[int, ...] = ()) -> tuple[int, _socket.socket]:
