@@ -16,7 +16,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from content import Registry, debian, layered, small
@@ -116,11 +115,7 @@ class Bench:
 
     def burst(self) -> Iterator[Row]:
         def once(subject: Daemonless | Podman) -> float:
-            started = time.perf_counter()
-            with ThreadPoolExecutor(10) as pool:
-                command = ("run", "--rm", "--network=none", self.image, "true")
-                list(pool.map(lambda _: subject.time(*command), range(50)))
-            return (time.perf_counter() - started) * 1000
+            return subject.time("run", "--rm", "--network=none", self.image, "true", count=50, parallel=10)
 
         yield self.alternate(Row("50 x `run --rm`, 10 at a time", bar=0.25), once, max(3, self.repeats // 5))
 
@@ -184,6 +179,7 @@ class Bench:
 
     def close(self) -> None:
         self.remove_all()
+        self.user.stopwatch.kill()
         self.registry.close()
 
 
