@@ -308,3 +308,23 @@ def test_pid_1_of_the_container_dies_with_the_supervisor(cli: Cli, image: str) -
     parent = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
     os.kill(parent, 9)
     eventually(lambda: cli.inspect("target", "{{.State.Running}}") == "false")
+
+
+def own_cgroup(pid: int | str = "self") -> str:
+    lines = Path(f"/proc/{pid}/cgroup").read_text().splitlines()
+    return next(line for line in lines if line.startswith("0::"))[3:]
+
+
+def test_a_cgroup_of_its_own_where_one_was_delegated(cli: Cli, image: str) -> None:
+    """scripts/test delegates a cgroup to the tests, as systemd does to a user's units."""
+    cli("run", "-d", "--name", "grouped", "--network=none", image, "sleep", "1000")
+    cli("exec", "-d", "grouped", "sleep", "1000")
+    expected = f"{own_cgroup().rstrip('/')}/daemonless-{cli.inspect('grouped', '{{.Id}}')[:12]}"
+    pid = cli.inspect("grouped", "{{.State.Pid}}")
+    assert own_cgroup(pid) == expected
+    mounts = ("/sys/fs/cgroup", "/sys/fs/cgroup/unified")
+    (directory,) = [Path(mount + expected) for mount in mounts if Path(mount + expected).is_dir()]
+    assert len((directory / "cgroup.procs").read_text().split()) == 2
+    assert cli("exec", "grouped", "grep", "^0::", "/proc/self/cgroup").stdout == "0::/\n"
+    cli("rm", "--force", "grouped")
+    eventually(lambda: not directory.exists())

@@ -95,6 +95,7 @@ def exec_in(
         seccomp=seccomp.load_program(linux["seccomp"], paths.cache) if confined else b"",
         extra_groups=asked.group_add,
         preserve_fds=request.preserve_fds,
+        cgroup=(container.state or {}).get("cgroup", ""),
         detached=detached,
     )
     try:

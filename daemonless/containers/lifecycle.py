@@ -22,7 +22,7 @@ from daemonless.containers.store import Container, ContainerStore, Staging
 from daemonless.errors import Conflict, NameInUse, NotFound, SetupFailed
 from daemonless.files import make_private_directory, sync, write_atomic
 from daemonless.images.store import Image
-from daemonless.isolation import seccomp
+from daemonless.isolation import cgroups, seccomp
 from daemonless.isolation.launch import Start
 from daemonless.isolation.slirp4netns import Options as SlirpOptions
 from daemonless.isolation.slirp4netns import Port, Slirp4netns, guest_address
@@ -193,10 +193,12 @@ def _job(paths: Paths, container: Container, *, attached: bool, preserve_fds: in
         reaper=request.init,
         upper=f"{container.directory}/upper",
         preserve_fds=preserve_fds,
+        cgroup=cgroups.create(container.id) or "",
     )
 
     def settle() -> None:
         ContainerStore(paths).sweep()
+        cgroups.sweep()
         if not request.rm:  # a container that ends with its run need not survive a power loss
             _sync_bundle(container.directory)
 
@@ -212,6 +214,7 @@ def _job(paths: Paths, container: Container, *, attached: bool, preserve_fds: in
             _remove(f"{container.run_directory}/state.json")
 
     def afterwards() -> None:
+        cgroups.remove(start.cgroup)
         if request.rm:
             trash.empty_here(paths.data)
         else:

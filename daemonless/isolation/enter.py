@@ -24,6 +24,7 @@ from daemonless import syscalls as sc
 from daemonless.errors import SetupFailed
 from daemonless.isolation import identity, privileges
 from daemonless.isolation.execute import execute, final_environment, reset_signals
+from daemonless.isolation.namespaces import clone_into_cgroup
 from daemonless.isolation.sync import CONSOLE, FAILED, Channel, channel_pair, pack_error, unpack_error
 from daemonless.isolation.terminal import open_terminal, take_terminal
 from daemonless.isolation.userns import IdMap, become_root
@@ -48,6 +49,7 @@ class Entry(Record):
     seccomp: bytes = b""
     extra_groups: tuple[str, ...] = ()
     preserve_fds: int = 0  # how many descriptors from 3 on the process inherits
+    cgroup: str = ""  # the container's own, if it has one
     detached: bool = False  # the process becomes a child of the container's own, which outlives us
 
 
@@ -65,7 +67,7 @@ def enter(entry: Entry) -> Entered:
     gone. The caller must have one thread.
     """
     ours, theirs = channel_pair()
-    joiner = sc.clone3(0)
+    joiner = clone_into_cgroup(0, entry.cgroup)
     if joiner == 0:
         ours.close()
         _join(entry, theirs)

@@ -50,6 +50,8 @@ def _init(start: Start, channel: Channel, step: list[str]) -> NoReturn:
     sc.prctl(sc.PR_SET_PDEATHSIG, _SIGKILL)  # a supervisor that dies takes the container along
     reset_signals()
     os.umask(0o022)
+    if any(namespace["type"] == "cgroup" for namespace in spec["linux"]["namespaces"]):
+        sc.unshare(sc.CLONE_NEWCGROUP)  # not with clone3: its root would be the supervisor's cgroup
     # What needs no mapped id is done while the supervisor waits for newuidmap and newgidmap.
     step[0] = "set the host name"
     _name_host(spec)

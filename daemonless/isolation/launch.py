@@ -11,7 +11,7 @@ import os
 from daemonless import syscalls as sc
 from daemonless.errors import SetupFailed
 from daemonless.isolation.init import init
-from daemonless.isolation.namespaces import namespace_flags
+from daemonless.isolation.namespaces import clone_into_cgroup, namespace_flags
 from daemonless.isolation.sync import CONSOLE, FAILED, MAPPED, READY, START, channel_pair, unpack_error
 from daemonless.isolation.userns import IdMap, clone_failed, write_maps
 from daemonless.record import Record
@@ -43,6 +43,7 @@ class Start(Record):
     reaper: bool = False  # --init
     upper: str = ""  # writable directory of the overlay
     preserve_fds: int = 0  # how many descriptors from 3 on the process inherits
+    cgroup: str = ""  # directory of the container's own cgroup, if it could have one
 
     @property
     def own_network(self) -> bool:
@@ -67,7 +68,7 @@ def launch(start: Start, network: Network | None, ready: Callable[[int], None]) 
     ours, theirs = channel_pair()
     flags = namespace_flags(start.spec)
     try:
-        pid = sc.clone3(flags)
+        pid = clone_into_cgroup(flags & ~sc.CLONE_NEWCGROUP, start.cgroup)
     except OSError as error:
         raise clone_failed(error) from error
     if pid == 0:

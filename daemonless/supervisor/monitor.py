@@ -209,6 +209,7 @@ class _Monitor:
             "bootId": boot_id(),
             "started": self.started,
             "supervisor": os.getpid(),
+            "cgroup": self.job.start.cgroup,
             "ports": [port.as_dict() for port in ports],
         }
         write_atomic(f"{self.job.run_directory}/state.json", jsonio.dumps(state).encode(), durable=False)

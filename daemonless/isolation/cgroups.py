@@ -1,0 +1,65 @@
+"""A cgroup of the container's own, where this process was delegated the right to make one.
+
+Follows cgroups(7), "Cgroups v2 delegation". systemd delegates below user@UID.service; a login
+session's own scope is not delegated, and then the container stays in the cgroup of its supervisor.
+Either way it sees its own cgroup as the root (cgroup_namespaces(7)).
+"""
+
+from __future__ import annotations
+
+import os
+
+from daemonless.errors import DaemonlessError
+from daemonless.files import read_file
+
+_MOUNTS = ("/sys/fs/cgroup", "/sys/fs/cgroup/unified")  # the second beside cgroup v1 (hybrid)
+_PREFIX = "daemonless-"
+
+
+def own_directory() -> str | None:
+    """Return the directory of this process's cgroup (v2), or None where there is none."""
+    try:
+        lines = read_file("/proc/self/cgroup", 1 << 16).decode("utf-8", "surrogateescape").splitlines()
+    except (OSError, DaemonlessError):
+        return None
+    for line in lines:
+        if line.startswith("0::"):
+            for mount in _MOUNTS:
+                if os.access(f"{mount}/cgroup.procs", os.F_OK):
+                    return f"{mount}{line[3:].rstrip('/')}"
+    return None
+
+
+def create(container_id: str) -> str | None:
+    """Make the container's cgroup and return its directory; None if that is not ours to do."""
+    parent = own_directory()
+    if parent is None:
+        return None
+    path = f"{parent}/{_PREFIX}{container_id[:12]}"
+    try:
+        os.mkdir(path)
+    except FileExistsError:
+        pass  # of an earlier run whose supervisor was killed; it is empty
+    except OSError:
+        return None
+    return path
+
+
+def remove(path: str) -> None:
+    """Remove a container's cgroup; one that still has processes stays."""
+    try:
+        os.rmdir(path)
+    except OSError:
+        pass
+
+
+def sweep() -> None:
+    """Remove the empty cgroups of containers whose supervisors were killed."""
+    parent = own_directory()
+    try:
+        names = os.listdir(parent) if parent else []
+    except OSError:
+        return
+    for name in names:
+        if name.startswith(_PREFIX):
+            remove(f"{parent}/{name}")
