@@ -91,5 +91,4 @@ say "a container, run by $user (uid $(id -u "$user"))"
     echo "hostname   $(hostname)"
     echo "pid        $$"
     echo "user       uid $(id -u) in the container, uid $outside on the host"
-    echo "system     $(. /etc/os-release 2>/dev/null && echo "$PRETTY_NAME" || busybox | head -n 1)"
 '
