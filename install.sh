@@ -56,7 +56,7 @@ umask 022
 "$python" -m venv "$prefix"
 "$prefix/bin/pip" install --quiet --disable-pip-version-check --root-user-action=ignore --compile "$source$extras"
 packages=$("$prefix/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
-"$prefix/bin/python" -X no_debug_ranges -m daemonless.hotpath
+"$prefix/bin/python" -I -X no_debug_ranges -m daemonless.hotpath
 
 say "launcher $bin/daemonless"
 mkdir -p "$bin"

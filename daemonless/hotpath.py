@@ -4,7 +4,7 @@ Python looks for, opens and checks each of the 60 modules that `run` imports: 0.
 much in all as the kernel needs to start a container. The installer compiles them once more, without
 docstrings and column tables, into one file beside the package:
 
-    python -X no_debug_ranges -m daemonless.hotpath
+    python -I -X no_debug_ranges -m daemonless.hotpath
 
 and the launcher calls `activate`. A module whose source has changed since, or that is not in the
 file, is imported the usual way, so that the file can be old or missing but never wrong. It is as
