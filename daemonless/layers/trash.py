@@ -132,7 +132,7 @@ def _delete(trash_fd: int, name: str) -> None:
     except OSError as error:
         if error.errno != _ENOTEMPTY:
             raise
-    fd = syscalls.openat2(trash_fd, os.fsencode(name), _OPEN_DIRECTORY, 0, _STAY)
+    fd = _open(trash_fd, os.fsencode(name))
     try:
         for child in os.listdir(fd):
             try:
@@ -142,3 +142,19 @@ def _delete(trash_fd: int, name: str) -> None:
     finally:
         os.close(fd)
     os.rmdir(name, dir_fd=trash_fd)
+
+
+def _open(trash_fd: int, name: bytes) -> int:
+    """Open a directory to empty it, also one whose owner, we, took all permissions from it.
+
+    overlayfs leaves such: work/work, and work/incompat of a volatile mount.
+    """
+    try:
+        return syscalls.openat2(trash_fd, name, _OPEN_DIRECTORY, 0, _STAY)
+    except PermissionError:
+        fd = syscalls.openat2(trash_fd, name, _OPEN_DIRECTORY | os.O_PATH, 0, _STAY)
+        try:
+            os.chmod(f"/proc/self/fd/{fd}", 0o700)  # fchmod(2) refuses an O_PATH descriptor
+        finally:
+            os.close(fd)
+        return syscalls.openat2(trash_fd, name, _OPEN_DIRECTORY, 0, _STAY)

@@ -165,3 +165,14 @@ def test_a_caller_in_the_background_leaves_no_child(data):
     with pytest.raises(ChildProcessError):
         os.waitpid(-1, os.WNOHANG)
     wait_until(lambda: not list((data / "trash").iterdir()))
+
+
+def test_directories_without_permissions_are_deleted_by_their_owner(data):
+    """What overlayfs leaves in a work directory: nobody but their owner can open them, after a chmod."""
+    (data / "victim" / "incompat" / "volatile").mkdir(parents=True)
+    (data / "victim" / "work").mkdir()
+    (data / "victim" / "work").chmod(0)
+    (data / "victim" / "incompat").chmod(0)
+    trash.discard(str(data), f"{data}/victim")
+    empty(data / "trash")
+    assert list((data / "trash").iterdir()) == []
