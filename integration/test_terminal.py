@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 
 import pytest
 from harness import Cli, Terminal, eventually
@@ -64,9 +65,15 @@ def test_ctrl_c_reaches_the_program_inside_only(inside: Terminal) -> None:
 
 
 def test_ctrl_z_is_the_shells_own(inside: Terminal) -> None:
-    inside.type("sleep 1000")
-    inside.press("C-z")
-    inside.wait_for(r"Stopped")
+    inside.type("echo up; sleep 1000")
+    inside.wait_for(r"^up$")
+
+    def stopped() -> bool:  # again, in case the shell had not come to the sleep yet
+        inside.press("C-z")
+        time.sleep(0.2)
+        return "Stopped" in inside.screen()
+
+    eventually(stopped)
     inside.type("echo still here")
     inside.wait_for(r"^still here$")
 

@@ -121,27 +121,33 @@ def empty(trash_fd: int) -> None:
 
 
 def _delete(trash_fd: int, name: str) -> None:
-    try:
-        os.unlink(name, dir_fd=trash_fd)
+    if _unlink_or_rmdir(trash_fd, name):
         return
-    except IsADirectoryError:
-        pass
-    try:
-        os.rmdir(name, dir_fd=trash_fd)  # also where overlayfs left a directory nobody may open
-        return
-    except OSError as error:
-        if error.errno != _ENOTEMPTY:
-            raise
     fd = _open(trash_fd, os.fsencode(name))
     try:
         for child in os.listdir(fd):
-            try:
-                os.unlink(child, dir_fd=fd)
-            except IsADirectoryError:
+            if not _unlink_or_rmdir(fd, child):
+                os.close(_open(fd, os.fsencode(child)))  # to be moved it has to be writable
                 os.rename(child, os.urandom(8).hex(), src_dir_fd=fd, dst_dir_fd=trash_fd)
     finally:
         os.close(fd)
     os.rmdir(name, dir_fd=trash_fd)
+
+
+def _unlink_or_rmdir(dir_fd: int, name: str) -> bool:
+    """Delete a file or an empty directory; False for a directory that is not empty."""
+    try:
+        os.unlink(name, dir_fd=dir_fd)
+        return True
+    except IsADirectoryError:
+        pass
+    try:
+        os.rmdir(name, dir_fd=dir_fd)
+        return True
+    except OSError as error:
+        if error.errno != _ENOTEMPTY:
+            raise
+        return False
 
 
 def _open(trash_fd: int, name: bytes) -> int:
