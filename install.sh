@@ -65,9 +65,13 @@ launcher=$(mktemp "$bin/.daemonless.XXXXXX")
 # -S: `site` costs a third of the interpreter's start, and all it would add is the line below.
 cat >"$launcher" <<LAUNCHER
 #!$python -ISE
+import _signal
 import gc
 import sys
 
+# Until the command can answer it with a status, an interrupt just ends the process.
+if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
+    _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
 gc.disable()  # a command ends before collecting would pay; the supervisor enables it again
 sys.path.append("$packages")
 from daemonless import hotpath

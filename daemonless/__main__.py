@@ -6,6 +6,7 @@ rest: help, completion and mistakes. Nothing else in the program prints an error
 
 from __future__ import annotations
 
+import _signal
 import os
 import sys
 
@@ -51,6 +52,8 @@ def _have_standard_streams() -> None:
             os.fstat(fd)
         except OSError:
             os.open("/dev/null", os.O_RDWR)  # the lowest free number is this one
+    if _signal.getsignal(_signal.SIGINT) == _signal.SIG_DFL:  # the launcher's; see install.sh
+        _signal.signal(_signal.SIGINT, _signal.default_int_handler)
     if sys.stdout is not None:
         # Names of files and arguments may hold bytes that are not UTF-8; they pass unchanged.
         sys.stdout.reconfigure(errors="surrogateescape")  # type: ignore[union-attr] # a TextIOWrapper
