@@ -92,6 +92,23 @@ def read_fd(fd: int, limit: int, *, what: str = "file") -> bytes:
     return b"".join(parts)
 
 
+def unlink_if_there(path: str) -> None:
+    """Remove a file of ours; one that is gone already is fine."""
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass
+
+
+def process_start_time(pid: int) -> int:
+    """Return when a process started, in clock ticks since boot (field 22 of proc_pid_stat(5)).
+
+    Raises FileNotFoundError or ProcessLookupError if it is gone.
+    """
+    stat = read_file(f"/proc/{pid}/stat", 4096, what="stat").rpartition(b")")[2]
+    return int(stat.split()[19])
+
+
 def make_private_directory(path: str) -> None:
     """Create `path` and its parents, mode 0700; an existing one must be ours and a directory."""
     try:

@@ -20,7 +20,7 @@ from daemonless.containers.request import RunRequest
 from daemonless.containers.spec import build_spec
 from daemonless.containers.store import Container, ContainerStore, Staging
 from daemonless.errors import Conflict, NameInUse, NotFound, SetupFailed
-from daemonless.files import make_private_directory, sync, write_atomic
+from daemonless.files import make_private_directory, sync, unlink_if_there, write_atomic
 from daemonless.images.store import Image
 from daemonless.isolation import cgroups, seccomp
 from daemonless.isolation.launch import Start
@@ -64,8 +64,7 @@ def create(
     `durable` waits until it would survive a power loss; without, its supervisor sees to that
     while it runs, which takes three fsyncs, 5 to 10 ms, out of the way of `run`.
 
-    Raises NameInUse, or what the
-    request or the image has wrong; then nothing is left behind.
+    Raises NameInUse, or what the request or the image has wrong; then nothing is left behind.
     """
     store = ContainerStore(paths)
     container_id = new_id()
@@ -178,7 +177,7 @@ def _job(paths: Paths, container: Container, *, attached: bool, preserve_fds: in
     request = RunRequest.from_dict(container.record["request"])
     spec = container.spec()
     make_private_directory(container.run_directory)
-    _remove(f"{container.run_directory}/exit.json")
+    unlink_if_there(f"{container.run_directory}/exit.json")
     network = None
     if request.network.mode == "slirp4netns":
         network = Slirp4netns(_slirp_options(request), container.run_directory)
@@ -211,7 +210,7 @@ def _job(paths: Paths, container: Container, *, attached: bool, preserve_fds: in
                 write_atomic(f"{container.directory}/exit.json", text, durable=False)
             except OSError:  # the disk is full; the run directory is on another
                 write_atomic(f"{container.run_directory}/exit.json", text, durable=False)
-            _remove(f"{container.run_directory}/state.json")
+            unlink_if_there(f"{container.run_directory}/state.json")
 
     def afterwards() -> None:
         cgroups.remove(start.cgroup)
@@ -272,10 +271,3 @@ def _network_facts(request: RunRequest, spec: dict[str, Any], name: str) -> netf
         add_hosts=request.add_host,
         host_loopback=request.network.allow_host_loopback,
     )
-
-
-def _remove(path: str) -> None:
-    try:
-        os.unlink(path)
-    except FileNotFoundError:
-        pass

@@ -19,7 +19,7 @@ import os
 from daemonless import jsonio
 from daemonless.config import Paths
 from daemonless.errors import DaemonlessError, InvalidData, NameInUse, NotFound, UsageError
-from daemonless.files import Lock, lock_is_held, make_private_directory, read_file
+from daemonless.files import Lock, lock_is_held, make_private_directory, process_start_time, read_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -124,10 +124,10 @@ class Container:
             raise NotFound(f"container {self.name} is not running")
         try:
             pidfd = os.pidfd_open(state["pid"])
-            stat = read_file(f"/proc/{state['pid']}/stat", 4096)
+            started = process_start_time(state["pid"])
         except (ProcessLookupError, FileNotFoundError):
             raise NotFound(f"container {self.name} is not running") from None
-        if int(stat.rpartition(b")")[2].split()[19]) != state["startTime"]:
+        if started != state["startTime"]:
             os.close(pidfd)
             raise NotFound(f"container {self.name} is not running")
         return pidfd

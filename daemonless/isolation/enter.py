@@ -17,13 +17,12 @@ reach through /proc (CVE-2016-9962, CVE-2019-5736), and imports are switched off
 from __future__ import annotations
 
 import os
-import sys
 
 from daemonless import jsonio
 from daemonless import syscalls as sc
 from daemonless.errors import SetupFailed
 from daemonless.isolation import identity, privileges
-from daemonless.isolation.execute import execute, final_environment, reset_signals
+from daemonless.isolation.execute import execute, final_environment, reset_signals, switch_off_imports
 from daemonless.isolation.namespaces import clone_into_cgroup
 from daemonless.isolation.sync import CONSOLE, FAILED, Channel, channel_pair, pack_error, unpack_error
 from daemonless.isolation.terminal import open_terminal, take_terminal
@@ -105,9 +104,7 @@ def _join(entry: Entry, channel: Channel) -> NoReturn:
         privileges.set_oom_score_adj(entry.process)
         sc.prctl(sc.PR_SET_DUMPABLE, 0)
         _close_others(entry, channel)
-        sys.path.clear()
-        sys.meta_path.clear()
-        sys.path_hooks.clear()
+        switch_off_imports()
         sc.setns(entry.pidfd, entry.namespaces)
         pid = sc.clone3(CLONE_PARENT, exit_signal=0)
         if pid:

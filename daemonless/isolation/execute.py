@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import _signal
 import os
+import sys
 
 from daemonless import syscalls as sc
 from daemonless.errors import CommandNotExecutable, CommandNotFound, SetupFailed, printable
@@ -18,6 +19,13 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 _SIGKILL, _SIGSTOP = 9, 19
+
+
+def switch_off_imports() -> None:
+    """Make every later import fail: its path would be the container's, its code run as us."""
+    sys.path.clear()
+    sys.meta_path.clear()
+    sys.path_hooks.clear()
 
 
 def reset_signals() -> None:

@@ -12,11 +12,10 @@ from __future__ import annotations
 import _socket
 import fcntl
 import os
-import sys
 
 from daemonless import syscalls as sc
 from daemonless.isolation import identity, privileges, rootfs
-from daemonless.isolation.execute import execute, final_environment, reset_signals
+from daemonless.isolation.execute import execute, final_environment, reset_signals, switch_off_imports
 from daemonless.isolation.mounts import make_directories
 from daemonless.isolation.reaper import reap_for
 from daemonless.isolation.sync import CONSOLE, FAILED, MAPPED, READY, START, Channel, pack_error
@@ -98,9 +97,7 @@ def _init(start: Start, channel: Channel, step: list[str]) -> NoReturn:
         sc.mount_setattr(root_fd, b"", sc.AT_EMPTY_PATH, sc.MOUNT_ATTR_RDONLY)
     args = [os.fsencode(arg) for arg in process["args"]]
 
-    sys.path.clear()
-    sys.meta_path.clear()
-    sys.path_hooks.clear()
+    switch_off_imports()
     step[0] = "enter the root filesystem"
     rootfs.pivot(root_fd)
     channel.send(READY)

@@ -13,6 +13,7 @@ import select
 
 from daemonless import jsonio
 from daemonless.errors import SetupFailed
+from daemonless.files import unlink_if_there
 from daemonless.record import Record
 
 TYPE_CHECKING = False
@@ -180,10 +181,7 @@ class Slirp4netns:
                 os.close(fd)
         self._exit = self._output = -1
         if self.options.ports:
-            try:
-                os.unlink(f"{self._directory}/{_API_SOCKET}")
-            except FileNotFoundError:
-                pass
+            unlink_if_there(f"{self._directory}/{_API_SOCKET}")
 
 
 def guest_address(cidr: str) -> str:

@@ -19,12 +19,13 @@ from daemonless.supervisor import protocol
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
 DETACHED = -1  # in place of an exit status
-SIGWINCH = 28
+_SIGWINCH = 28
 # all that can be caught but job control, faults, SIGCHLD, SIGPIPE and the terminal's own
-PROXIED_SIGNALS = (1, 2, 3, 10, 12, 14, 15)
+_PROXIED_SIGNALS = (1, 2, 3, 10, 12, 14, 15)
 
 
 class Streams(Record):
@@ -89,11 +90,33 @@ def take_part(socket: _socket.socket, pidfd: int, streams: Streams) -> int:
         if terminal:
             tty.setraw(0)
         if streams.terminal:
-            session.watch_window()
+            follow_window(session.send_size)
         return session.run()
     finally:
         if saved:
             termios.tcsetattr(0, termios.TCSADRAIN, saved)
+
+
+def pass_signals_on(pidfd: int) -> None:
+    """Hand the signals this process gets to the process of `pidfd` from now on."""
+
+    def proxy(number: int, _frame: object) -> None:
+        try:
+            _signal.pidfd_send_signal(pidfd, number)
+        except ProcessLookupError:
+            pass
+
+    for number in _PROXIED_SIGNALS:
+        _signal.signal(number, proxy)
+
+
+def follow_window(copy_size: Callable[[int], None]) -> None:
+    """Call `copy_size` with the descriptor of this terminal, now and whenever its size changes."""
+    for fd in (0, 1, 2):
+        if os.isatty(fd):
+            copy_size(fd)
+            _signal.signal(_SIGWINCH, lambda _number, _frame, fd=fd: copy_size(fd))
+            return
 
 
 class DetachKeys:
@@ -125,7 +148,6 @@ class DetachKeys:
 class _Session:
     def __init__(self, socket: _socket.socket, pidfd: int, streams: Streams) -> None:
         self.socket = socket
-        self.pidfd = pidfd
         self.streams = streams
         self.reading = streams.stdin
         self.pending = b""  # a packet of input the supervisor has no room for yet
@@ -133,24 +155,10 @@ class _Session:
         self.status: int | None = None
         socket.setblocking(False)
         if streams.proxy_signals:
-            for number in PROXIED_SIGNALS:
-                _signal.signal(number, self._proxy)
+            pass_signals_on(pidfd)
 
-    def _proxy(self, number: int, _frame: object) -> None:
-        try:
-            _signal.pidfd_send_signal(self.pidfd, number)
-        except ProcessLookupError:
-            pass
-
-    def watch_window(self) -> None:
-        """Give the container the size of this terminal, now and whenever it changes."""
-        for fd in (0, 1, 2):
-            if os.isatty(fd):
-                self._send_size(fd)
-                _signal.signal(SIGWINCH, lambda _number, _frame, fd=fd: self._send_size(fd))
-                return
-
-    def _send_size(self, fd: int) -> None:
+    def send_size(self, fd: int) -> None:
+        """Give the container the size of the terminal `fd`."""
         size = fcntl.ioctl(fd, termios.TIOCGWINSZ, bytes(8))
         try:
             self.socket.send(protocol.RESIZE + size[1::-1] + size[3:1:-1])

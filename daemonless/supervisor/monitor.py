@@ -17,8 +17,8 @@ import termios
 import time
 
 from daemonless import jsonio, syscalls
-from daemonless.errors import Conflict, DaemonlessError, SetupFailed
-from daemonless.files import Lock, read_file, write_atomic
+from daemonless.errors import Conflict, DaemonlessError
+from daemonless.files import Lock, process_start_time, unlink_if_there, write_atomic
 from daemonless.isolation.launch import Launched, Start, launch
 from daemonless.isolation.slirp4netns import Slirp4netns
 from daemonless.isolation.sync import pack_error
@@ -132,12 +132,6 @@ def exit_record(started: str, code: int, *, signal: int = 0, error: str = "") ->
     }
 
 
-def process_start_time(pid: int) -> int:
-    """Return when the process started, in clock ticks since boot (field 22 of proc_pid_stat(5))."""
-    stat = read_file(f"/proc/{pid}/stat", 4096, what="stat").rpartition(b")")[2]
-    return int(stat.split()[19])
-
-
 def boot_id() -> str:
     """Return the kernel's random id of this boot (random(4))."""
     with open("/proc/sys/kernel/random/boot_id", "rb", buffering=0) as file:
@@ -152,10 +146,7 @@ class _Monitor:
         self.log = LogWriter(job.log_driver, job.log_path)
         self.poll = select.poll()
         self.listener = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
-        try:
-            os.unlink(protocol.SOCKET_NAME)
-        except FileNotFoundError:
-            pass
+        unlink_if_there(protocol.SOCKET_NAME)
         self.listener.bind(protocol.SOCKET_NAME)
         self.listener.listen(16)
         self.started = ""
@@ -380,10 +371,7 @@ class _Monitor:
             network.stop()  # who hears of the end may publish the same ports again
         self.log.close()
         self.listener.close()
-        try:
-            os.unlink(protocol.SOCKET_NAME)
-        except FileNotFoundError:
-            pass
+        unlink_if_there(protocol.SOCKET_NAME)
         try:
             self.job.finish(record)
         except OSError:  # nowhere to write it: those who wait are told all the same
@@ -430,7 +418,5 @@ def spawn(job: Job, keep: tuple[int, ...] = ()) -> tuple[int, _socket.socket]:
         syscalls.close_range(first)
         supervise(job, theirs)
         status = 0
-    except SetupFailed:
-        pass
     finally:
         os._exit(status)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import _signal
 import fcntl
 import os
 import select
@@ -11,12 +10,8 @@ import tty
 
 from daemonless.files import write_all
 from daemonless.isolation.enter import Entered
-from daemonless.supervisor.attach import PROXIED_SIGNALS, SIGWINCH, DetachKeys
+from daemonless.supervisor.attach import DetachKeys, follow_window, pass_signals_on
 from daemonless.supervisor.protocol import CHUNK
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 
 class Pipes:
@@ -44,12 +39,8 @@ class Pipes:
 
     def close_theirs(self) -> None:
         """Close the process's ends here, so that their end is seen."""
-        _close_all(set(self.theirs))
-
-
-def _close_all(descriptors: Iterable[int]) -> None:
-    for fd in descriptors:
-        os.close(fd)
+        for fd in set(self.theirs):
+            os.close(fd)
 
 
 def attend(entered: Entered, pipes: Pipes, *, interactive: bool, detach_keys: bytes) -> int:
@@ -81,23 +72,9 @@ class _Session:
         self.pending = b""
         for fd in {*self.outputs, self.stdin} - {-1}:
             os.set_blocking(fd, False)
-        for number in PROXIED_SIGNALS:
-            _signal.signal(number, self._proxy)
+        pass_signals_on(self.pidfd)
         if self.console >= 0:
-            self._follow_window()
-
-    def _proxy(self, number: int, _frame: object) -> None:
-        try:
-            _signal.pidfd_send_signal(self.pidfd, number)
-        except ProcessLookupError:
-            pass
-
-    def _follow_window(self) -> None:
-        for fd in (0, 1, 2):
-            if os.isatty(fd):
-                self._copy_size(fd)
-                _signal.signal(SIGWINCH, lambda _number, _frame, fd=fd: self._copy_size(fd))
-                return
+            follow_window(self._copy_size)
 
     def _copy_size(self, fd: int) -> None:
         size = fcntl.ioctl(fd, termios.TIOCGWINSZ, bytes(8))
