@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from daemonless.actions.cold import in_child
-from daemonless.containers import ending, lifecycle
+from daemonless.containers import creation, ending
 from daemonless.containers.arguments import from_args
 from daemonless.containers.request import RunRequest
 from daemonless.containers.store import ContainerStore
@@ -41,7 +41,7 @@ def create(args: Args, *, durable: bool) -> tuple[Container, RunRequest]:
     _have_layers(args, image, id_map)
     if args.replace and request.name:
         _remove_named(args, request.name)
-    container = lifecycle.create(paths, request, image, id_map, durable=durable, warn=args.warn)
+    container = creation.create(paths, request, image, id_map, durable=durable, warn=args.warn)
     if args.cidfile:
         try:
             write_new_file(args.cidfile, container.id)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 
+from daemonless.clock import timestamp
 from daemonless.containers.instant import parse_instant, rfc3339
 from daemonless.errors import UsageError
-from daemonless.supervisor.logs import timestamp
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

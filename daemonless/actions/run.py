@@ -6,7 +6,7 @@ import os
 
 from daemonless.actions import create
 from daemonless.actions.descriptors import check_descriptors
-from daemonless.containers import ending, lifecycle
+from daemonless.containers import ending, starting
 from daemonless.errors import DaemonlessError
 from daemonless.supervisor.attach import DETACHED, Streams, take_part
 
@@ -24,7 +24,7 @@ def main(args: Args) -> int:
     if args.tty and args.interactive and not args.detach and not os.isatty(0):
         args.warn("the input is not a terminal, so --tty --interactive may not work as expected")
     try:
-        started = lifecycle.start(paths, container, attached=not args.detach, preserve_fds=args.preserve_fds)
+        started = starting.start(paths, container, attached=not args.detach, preserve_fds=args.preserve_fds)
     except DaemonlessError:
         if request.rm:  # a supervisor that came far enough has removed it already
             ending.remove(paths, container, force=True)
@@ -38,7 +38,7 @@ def main(args: Args) -> int:
 
 
 def attend(
-    started: lifecycle.Started, request: RunRequest, *, detach_keys: tuple[int, ...], proxy: bool
+    started: starting.Started, request: RunRequest, *, detach_keys: tuple[int, ...], proxy: bool
 ) -> int:
     """Take part in a started container until it ends or is detached from."""
     streams = Streams(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from daemonless.actions.each import for_each
 from daemonless.actions.run import attend
-from daemonless.containers import lifecycle
+from daemonless.containers import starting
 from daemonless.containers.grammar import detach_keys
 from daemonless.containers.request import RunRequest
 from daemonless.containers.store import ContainerStore
@@ -24,7 +24,7 @@ def main(args: Args) -> int:
         raise UsageError("only one container can be attached to at once")
     container = store.find(args.containers[0])
     request = RunRequest.from_dict(container.record["request"])
-    started = lifecycle.start(args.paths, container, attached=True)
+    started = starting.start(args.paths, container, attached=True)
     request = request.replace(interactive=request.interactive and args.interactive)
     return attend(started, request, detach_keys=detach_keys(args.detach_keys), proxy=args.sig_proxy)
 
@@ -32,7 +32,7 @@ def main(args: Args) -> int:
 def _start(args: Args, store: ContainerStore, name: str) -> str:
     container = store.find(name)
     try:
-        lifecycle.start(args.paths, container)
+        starting.start(args.paths, container)
     except Conflict:  # it runs already, which is what was asked for
         pass
     return name

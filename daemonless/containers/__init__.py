@@ -1,1 +1,1 @@
-"""The model: requests, records, runtime specs, lifecycle."""
+"""The model: requests, records, runtime specs, life cycle."""

@@ -7,9 +7,10 @@ import os
 import select
 import time
 
+from daemonless import events
 from daemonless.config import Paths
 from daemonless.containers.netfiles import remove_files
-from daemonless.containers.store import Container, ContainerStore
+from daemonless.containers.store import Container, ContainerStore, event_details
 from daemonless.errors import Conflict, DaemonlessError, NotFound
 from daemonless.layers import trash
 from daemonless.supervisor import attach
@@ -132,9 +133,10 @@ def _kill_with_supervisor(container: Container) -> None:
 def forget(paths: Paths, container: Container) -> None:
     """Take the container out of sight: directory, name, run directory, in this order."""
     try:
-        name = container.name
-    except DaemonlessError:
-        name = ""
+        record = container.record
+        name, details = record["name"], event_details(record)
+    except (DaemonlessError, KeyError):
+        name, details = "", {}
     if os.path.isdir(container.directory):
         trash.discard(paths.data, container.directory)
     store = ContainerStore(paths)
@@ -143,3 +145,4 @@ def forget(paths: Paths, container: Container) -> None:
     else:
         store.release_all_names(container.id)
     remove_files(container.run_directory)
+    events.record(paths, "container", "remove", container.id, **details)

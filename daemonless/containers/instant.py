@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 
+from daemonless.clock import timestamp
 from daemonless.errors import UsageError
-from daemonless.supervisor.logs import timestamp
 
 _UNITS = {"h": 3600 * 10**9, "m": 60 * 10**9, "s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
 

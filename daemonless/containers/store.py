@@ -19,7 +19,7 @@ import os
 from daemonless import jsonio
 from daemonless.config import Paths
 from daemonless.errors import DaemonlessError, InvalidData, NameInUse, NotFound, UsageError
-from daemonless.files import Lock, lock_is_held, make_private_directory, process_start_time, read_file
+from daemonless.files import Lock, lock_is_held, make_private_directory, process_start_time, read_file, sync
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -324,6 +324,17 @@ class Staging:
     def _unlock(self) -> None:
         os.unlink(self._lock.path)
         self._lock.release()
+
+
+def event_details(record: dict[str, Any]) -> dict[str, Any]:
+    """Return what events tell of the container of this record."""
+    return {"name": record["name"], "image": record["image"], "attributes": record["labels"]}
+
+
+def sync_bundle(directory: str) -> None:
+    """Make what create has written survive a power loss."""
+    for path in (f"{directory}/config.json", f"{directory}/container.json", directory):
+        sync(path)
 
 
 def _remove_staged(directory: str) -> None:

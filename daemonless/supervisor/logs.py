@@ -9,9 +9,9 @@ A record is appended with one write(2); a reader copes with a cut last line.
 from __future__ import annotations
 
 import os
-import time
 
 from daemonless import jsonio
+from daemonless.clock import timestamp
 from daemonless.errors import InvalidData
 from daemonless.record import Record
 
@@ -22,16 +22,6 @@ if TYPE_CHECKING:
 STDOUT, STDERR = 1, 2
 _NAMES = {STDOUT: "stdout", STDERR: "stderr"}
 FILE_NAME = "ctr.log"
-
-
-def timestamp(nanoseconds: int | None = None) -> str:
-    """Return a time as RFC 3339 in UTC with nanoseconds; now, unless given (ns since the epoch)."""
-    now = time.time_ns() if nanoseconds is None else nanoseconds
-    t = time.gmtime(now // 1_000_000_000)
-    return (
-        f"{t.tm_year:04}-{t.tm_mon:02}-{t.tm_mday:02}T"
-        f"{t.tm_hour:02}:{t.tm_min:02}:{t.tm_sec:02}.{now % 1_000_000_000:09}Z"
-    )
 
 
 class LogWriter:

@@ -17,6 +17,7 @@ import termios
 import time
 
 from daemonless import jsonio, syscalls
+from daemonless.clock import timestamp
 from daemonless.errors import Conflict, DaemonlessError
 from daemonless.files import Lock, process_start_time, unlink_if_there, write_atomic
 from daemonless.isolation.launch import Launched, Start, launch
@@ -24,7 +25,7 @@ from daemonless.isolation.slirp4netns import Slirp4netns
 from daemonless.isolation.sync import pack_error
 from daemonless.record import Record
 from daemonless.supervisor import protocol
-from daemonless.supervisor.logs import STDERR, STDOUT, LogWriter, timestamp
+from daemonless.supervisor.logs import STDERR, STDOUT, LogWriter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from daemonless.clock import timestamp
 from daemonless.containers.request import Mount, Network, Port
 from daemonless.errors import NotFound, UsageError
-from daemonless.supervisor.logs import timestamp
 
 Say = Callable[..., str]
 MINUTE = 60 * 10**9

@@ -1,7 +1,6 @@
-"""create, start, stop, kill, wait and remove: what happens to a container between its files.
+"""start: from a bundle to a supervised process.
 
-Order matters more than speed here: intent before effect, the name claimed before the container
-is visible, the container out of sight before its files are deleted (shared invariant S-5).
+Nothing but the bundle is consulted; the supervisor gets plain data and what to do at the end.
 """
 
 from __future__ import annotations
@@ -9,34 +8,26 @@ from __future__ import annotations
 import _socket
 import os
 
-from daemonless import jsonio
+from daemonless import events, jsonio
 from daemonless.config import Paths
 from daemonless.containers import netfiles
 from daemonless.containers.ending import forget
-from daemonless.containers.host_facts import gather_facts
-from daemonless.containers.names import new_id, new_name
-from daemonless.containers.process import bounding_set
 from daemonless.containers.request import RunRequest
-from daemonless.containers.spec import build_spec
-from daemonless.containers.store import Container, ContainerStore, Staging
-from daemonless.errors import Conflict, NameInUse, NotFound, SetupFailed
+from daemonless.containers.store import Container, ContainerStore, event_details, sync_bundle
+from daemonless.errors import Conflict, NotFound
 from daemonless.files import make_private_directory, sync, unlink_if_there, write_atomic
-from daemonless.images.store import Image
 from daemonless.isolation import cgroups, seccomp
 from daemonless.isolation.launch import Start
 from daemonless.isolation.slirp4netns import Options as SlirpOptions
 from daemonless.isolation.slirp4netns import Port, Slirp4netns, guest_address
-from daemonless.isolation.userns import IdMap, mapped_ids
+from daemonless.isolation.userns import mapped_ids
 from daemonless.layers import trash
-from daemonless.layers.overlay import rootfs_mount
-from daemonless.layers.store import LayerStore
 from daemonless.record import Record
 from daemonless.supervisor import attach, monitor
-from daemonless.supervisor.logs import FILE_NAME, timestamp
+from daemonless.supervisor.logs import FILE_NAME
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any
 
 
@@ -48,102 +39,6 @@ class Started(Record):
     pidfd: int  # of the container's process; -1 if it has ended already
     socket: _socket.socket
     supervisor: int
-
-
-def create(
-    paths: Paths,
-    request: RunRequest,
-    image: Image,
-    id_map: IdMap,
-    *,
-    durable: bool,
-    warn: Callable[[str], None],
-) -> Container:
-    """Make a container of `image`, whose layers must be unpacked for `id_map`.
-
-    `durable` waits until it would survive a power loss; without, its supervisor sees to that
-    while it runs, which takes three fsyncs, 5 to 10 ms, out of the way of `run`.
-
-    Raises NameInUse, or what the request or the image has wrong; then nothing is left behind.
-    """
-    store = ContainerStore(paths)
-    container_id = new_id()
-    staging = store.stage(container_id)
-    try:
-        request = request.with_image(image.config, warn)
-        name = _claim_name(staging, request.name)
-        final = f"{store.directory}/{container_id}"
-        layers = LayerStore(paths.data, id_map.key)
-        lowers = [layers.path(diff_id) for diff_id in reversed(image.diff_ids)]
-        _make_directories(staging.directory, lowers)
-        rootfs = rootfs_mount(lowers, f"{final}/upper", f"{final}/work")
-        if request.rm:
-            # Unmounting an overlay syncs the whole file system below it, other programs' dirty pages
-            # included, before the process can be waited for. What is removed then need not be synced.
-            rootfs["options"].append("volatile")
-        host = gather_facts(request)
-        caps = bounding_set(request, host.last_capability, privileged=request.privileged)
-        spec = build_spec(
-            request,
-            image.config,
-            container_id=container_id,
-            rootfs_mount=rootfs,
-            rootfs_path=f"{final}/rootfs",
-            id_map=id_map,
-            run_dir=f"{paths.run}/containers/{container_id}",
-            seccomp_section=seccomp.section_for(
-                request.security.seccomp, frozenset(caps), image.config.get("architecture", "")
-            ),
-            host=host,
-            warn=warn,
-        )
-        record = {
-            "schema": 1,
-            "id": container_id,
-            "name": name,
-            "created": timestamp(),
-            "image": image.names[0] if image.names else image.id,
-            "imageId": image.id,
-            "args": spec["process"]["args"],  # here too, so that `ps` need not read every spec
-            "labels": dict(request.label),
-            "request": request.as_dict(),
-        }
-        write_atomic(f"{staging.directory}/config.json", jsonio.dumps(spec).encode(), durable=False)
-        write_atomic(f"{staging.directory}/container.json", jsonio.dumps(record).encode(), durable=False)
-        if durable:
-            _sync_bundle(staging.directory)
-        staging.publish()
-    except BaseException:
-        staging.abandon()
-        raise
-    return Container(paths, container_id)
-
-
-def _sync_bundle(directory: str) -> None:
-    for path in (f"{directory}/config.json", f"{directory}/container.json", directory):
-        sync(path)
-
-
-def _claim_name(staging: Staging, wanted: str) -> str:
-    if wanted:
-        staging.claim_name(wanted)
-        return wanted
-    for _ in range(100):
-        name = new_name()
-        try:
-            staging.claim_name(name)
-        except NameInUse:
-            continue
-        return name
-    raise SetupFailed("no free container name was found", "give one with --name")
-
-
-def _make_directories(directory: str, lowers: list[str]) -> None:
-    """Make the overlay's own directories; the upper one carries the mode of the image's `/`."""
-    for name in ("upper", "work", "rootfs"):
-        os.mkdir(f"{directory}/{name}", 0o700)
-    mode = os.stat(lowers[0]).st_mode & 0o7777 if lowers else 0o755
-    os.chmod(f"{directory}/upper", mode)
 
 
 def start(paths: Paths, container: Container, *, attached: bool = False, preserve_fds: int = 0) -> Started:
@@ -195,13 +90,19 @@ def _job(paths: Paths, container: Container, *, attached: bool, preserve_fds: in
         cgroup=cgroups.create(container.id) or "",
     )
 
+    details = event_details(container.record)
+
     def settle() -> None:
+        events.record(paths, "container", "start", container.id, **details)
         ContainerStore(paths).sweep()
         cgroups.sweep()
         if not request.rm:  # a container that ends with its run need not survive a power loss
-            _sync_bundle(container.directory)
+            sync_bundle(container.directory)
 
     def finish(exit_record: dict[str, Any]) -> None:
+        if exit_record["started"]:
+            code = exit_record["exitCode"]
+            events.record(paths, "container", "died", container.id, exitCode=code, **details)
         if request.rm:
             forget(paths, container)
         else:
