@@ -37,6 +37,7 @@ _CONTAINERS = "Containers"
 _IMAGES = "Images"
 _OBJECTS = "By kind of object"
 _OTHER = "This program"
+# A name with an underscore is a command that only a group has: `container exists`.
 COMMANDS = {
     "run": _CONTAINERS,
     "create": _CONTAINERS,
@@ -49,10 +50,14 @@ COMMANDS = {
     "stop": _CONTAINERS,
     "kill": _CONTAINERS,
     "rm": _CONTAINERS,
+    "rename": _CONTAINERS,
+    "port": _CONTAINERS,
+    "container_exists": _CONTAINERS,
     "pull": _IMAGES,
     "images": _IMAGES,
     "tag": _IMAGES,
     "rmi": _IMAGES,
+    "image_exists": _IMAGES,
     "info": _OTHER,
     "version": _OTHER,
     "completion": _OTHER,
@@ -65,7 +70,8 @@ GROUPS: dict[str, tuple[str, dict[str, Entry]]] = {
             "ls": Entry("ps", {}),
             "logs": Entry("logs", {}),
             "inspect": Entry("inspect", {"type": "container"}),
-            **{name: Entry(name, {}) for name in ("wait", "stop", "kill", "rm")},
+            **{name: Entry(name, {}) for name in ("wait", "stop", "kill", "rm", "rename", "port")},
+            "exists": Entry("container_exists", {}),
         },
     ),
     "image": (
@@ -76,6 +82,7 @@ GROUPS: dict[str, tuple[str, dict[str, Entry]]] = {
             "inspect": Entry("inspect", {"type": "image"}),
             "tag": Entry("tag", {}),
             "rm": Entry("rmi", {}),
+            "exists": Entry("image_exists", {}),
         },
     ),
 }
@@ -138,7 +145,9 @@ class Group(TyperGroup):
 class Root(Group):
     """The program itself."""
 
-    entries = {name: Entry(name, {}) for name in (*COMMANDS, *GROUPS)}  # noqa: RUF012 - constant
+    entries = {  # noqa: RUF012 - constant
+        name: Entry(name, {}) for name in (*COMMANDS, *GROUPS) if "_" not in name
+    }
     synonyms: dict[str, str] = {}  # noqa: RUF012 - constant
 
 

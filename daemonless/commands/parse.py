@@ -50,6 +50,8 @@ def command_line(words: Sequence[str]) -> tuple[str, dict[str, Any], dict[str, A
         return "version", {"format": f"{table.PROGRAM} version {{{{.Client.Version}}}}"}, options
     name, *rest = options.pop("words") or ("",)
     fixed: dict[str, str] = {}
+    if "_" in name:  # the table's name for what only a group has
+        return None
     if name in table.GROUPS and rest:
         name, fixed = table.GROUPS[name].get(rest.pop(0), ("", fixed))
     spec = table.COMMANDS.get(name)

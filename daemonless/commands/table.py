@@ -38,6 +38,9 @@ GROUPS: dict[str, dict[str, tuple[str, dict[str, str]]]] = {
         'stop': ('stop', {}),
         'kill': ('kill', {}),
         'rm': ('rm', {}),
+        'rename': ('rename', {}),
+        'port': ('port', {}),
+        'exists': ('container_exists', {}),
         'list': ('ps', {}),
         'ps': ('ps', {}),
         'remove': ('rm', {}),
@@ -48,6 +51,7 @@ GROUPS: dict[str, dict[str, tuple[str, dict[str, str]]]] = {
         'inspect': ('inspect', {'type': 'image'}),
         'tag': ('tag', {}),
         'rm': ('rmi', {}),
+        'exists': ('image_exists', {}),
         'list': ('images', {}),
         'remove': ('rmi', {}),
     },
@@ -549,6 +553,38 @@ COMMANDS: dict[str, Spec] = {
         },
         'interspersed': True,
     },
+    'rename': {
+        'options': {},
+        'arguments': (('container', False, True), ('name', False, True)),
+        'defaults': {
+            'container': None,
+            'name': None,
+        },
+        'interspersed': True,
+    },
+    'port': {
+        'options': {
+            '--all': ('all', True),
+            '-a': ('all', True),
+            '--latest': ('latest', True),
+            '-l': ('latest', True),
+        },
+        'arguments': (('words', True, False),),
+        'defaults': {
+            'words': (),
+            'all': False,
+            'latest': False,
+        },
+        'interspersed': True,
+    },
+    'container_exists': {
+        'options': {},
+        'arguments': (('container', False, True),),
+        'defaults': {
+            'container': None,
+        },
+        'interspersed': True,
+    },
     'pull': {
         'options': {
             '--quiet': ('quiet', True),
@@ -623,6 +659,14 @@ COMMANDS: dict[str, Spec] = {
             'all': False,
             'force': False,
             'ignore': False,
+        },
+        'interspersed': True,
+    },
+    'image_exists': {
+        'options': {},
+        'arguments': (('image', False, True),),
+        'defaults': {
+            'image': None,
         },
         'interspersed': True,
     },

@@ -132,6 +132,7 @@ def _kill_with_supervisor(container: Container) -> None:
 
 def forget(paths: Paths, container: Container) -> None:
     """Take the container out of sight: directory, name, run directory, in this order."""
+    container.refresh()  # it may have been renamed since its supervisor read the record
     try:
         record = container.record
         name, details = record["name"], event_details(record)

@@ -1,6 +1,6 @@
 """Containers on disk: bundles, names, and what they tell of a container's state.
 
-    DATA/containers/ID/container.json   what was asked for; written once, by create
+    DATA/containers/ID/container.json   what was asked for; written by create, replaced by rename
     DATA/containers/ID/config.json      the runtime spec; written once, by create
     DATA/containers/ID/exit.json        how the last run ended; written by the supervisor
     RUN/containers/ID/exit.json         the same, if the disk was full
@@ -19,7 +19,15 @@ import os
 from daemonless import jsonio
 from daemonless.config import Paths
 from daemonless.errors import DaemonlessError, InvalidData, NameInUse, NotFound, UsageError
-from daemonless.files import Lock, lock_is_held, make_private_directory, process_start_time, read_file, sync
+from daemonless.files import (
+    Lock,
+    lock_is_held,
+    make_private_directory,
+    process_start_time,
+    read_file,
+    sync,
+    write_atomic,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -65,6 +73,13 @@ class Container:
         """The container's name."""
         name: str = self.record["name"]
         return name
+
+    def goes_by(self, name: str) -> bool:
+        """Return whether the record agrees with a claim of the name; an unreadable one agrees with all."""
+        try:
+            return bool(self.record["name"] == name)
+        except (DaemonlessError, OSError, KeyError):
+            return True
 
     @property
     def state(self) -> dict[str, Any] | None:
@@ -184,7 +199,9 @@ class ContainerStore:
             except OSError:
                 target = text
             if len(target) == 64 and os.path.isdir(f"{self.directory}/{target}"):
-                return Container(self.paths, target)
+                container = Container(self.paths, target)
+                if target == text or container.goes_by(text):
+                    return container
             if all(char in ID_DIGITS for char in text):
                 matches = [c for c in self._all() if c.id.startswith(text)]
                 if len(matches) == 1:
@@ -228,22 +245,33 @@ class ContainerStore:
         return Staging(self, container_id)
 
     def name_is_free(self, name: str) -> bool:
-        """Return whether no container has the name, clearing a claim whose owner died."""
+        """Return whether no container has the name, clearing a claim that stands for nothing."""
         link = f"{self._names}/{name}"
         try:
             owner = os.readlink(link)
         except OSError:
             return True
-        if not self._is_abandoned(owner):
+        if not self._is_stale(name, owner):
             return False
         with Lock(f"{self.paths.data}/names.lock"):
-            # Under the lock only one process clears the claim, and only if it is still the same.
-            try:
-                if os.readlink(link) == owner and self._is_abandoned(owner):
-                    os.unlink(link)
-            except FileNotFoundError:
-                pass
+            self._clear_claim(name, owner)
         return not os.path.lexists(link)
+
+    def _is_stale(self, name: str, container_id: str) -> bool:
+        """Whether a claim's owner is gone, or has the name no more or not yet: a rename was cut short.
+
+        A rename in progress looks the same; it holds the lock of the names.
+        """
+        return self._is_abandoned(container_id) or not Container(self.paths, container_id).goes_by(name)
+
+    def _clear_claim(self, name: str, owner: str) -> None:
+        """Remove a stale claim; under the lock one process does so, if it is still the same claim."""
+        link = f"{self._names}/{name}"
+        try:
+            if os.readlink(link) == owner and self._is_stale(name, owner):
+                os.unlink(link)
+        except FileNotFoundError:
+            pass
 
     def _is_abandoned(self, container_id: str) -> bool:
         """Whether neither a container nor a living maker of one has the id.
@@ -256,19 +284,54 @@ class ContainerStore:
 
     def claim_name(self, name: str, container_id: str) -> None:
         """Bind the name to the id; raises NameInUse."""
-        link = f"{self._names}/{name}"
         for _ in range(2):
             try:
-                os.symlink(container_id, link)
+                os.symlink(container_id, f"{self._names}/{name}")
                 return
             except FileExistsError:
                 if not self.name_is_free(name):
                     break
-        owner = os.readlink(link) if os.path.islink(link) else "another"
-        raise NameInUse(
-            f"the container name {name!r} is already in use by {owner[:12]}",
-            f"remove it: daemonless rm -f {name}; or replace it: --replace",
-        )
+        raise self._in_use(name, f"remove it: daemonless rm -f {name}; or replace it: --replace")
+
+    def _in_use(self, name: str, hint: str) -> NameInUse:
+        try:
+            owner = os.readlink(f"{self._names}/{name}")
+        except OSError:
+            owner = "another"
+        return NameInUse(f"the container name {name!r} is already in use by {owner[:12]}", hint)
+
+    def rename(self, container: Container, name: str) -> None:
+        """Give the container another name. Raises NameInUse, or NotFound if it is removed meanwhile.
+
+        The new name is claimed, the record replaced, the old name released; the record is what
+        counts. A crash between these leaves a claim that `find` does not believe and that gives
+        way to whoever wants the name.
+        """
+        link = f"{self._names}/{name}"
+        with Lock(f"{self.paths.data}/names.lock"):
+            container.refresh()
+            record = container.record
+            before = record["name"]
+            if name == before:
+                return
+            try:
+                self._clear_claim(name, os.readlink(link))
+            except OSError:
+                pass  # it is free
+            try:
+                os.symlink(container.id, link)
+            except FileExistsError:
+                raise self._in_use(name, f"remove it: daemonless rm -f {name}") from None
+            try:
+                text = jsonio.dumps({**record, "name": name}).encode()
+                write_atomic(f"{container.directory}/container.json", text)
+            except BaseException as error:
+                os.unlink(link)
+                if isinstance(error, FileNotFoundError):
+                    raise NotFound(f"container {before} has been removed") from None
+                raise
+            self.release_name(before, container.id)
+        container.refresh()
 
     def release_all_names(self, container_id: str) -> None:
         """Free whatever name belongs to the id, for a container whose record is unreadable."""

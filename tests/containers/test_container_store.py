@@ -215,3 +215,72 @@ def test_a_recycled_pid_is_never_taken_for_the_container(paths):
         state_json(container, os.getpid(), int(stat[19]) + 1)
         with pytest.raises(NotFound, match="is not running"):
             Container(paths, IDS[0]).pidfd()
+
+
+def names(paths):
+    return {name: os.readlink(f"{paths.data}/names/{name}") for name in os.listdir(f"{paths.data}/names")}
+
+
+def test_a_renamed_container_is_found_by_its_new_name_alone(paths):
+    container = make(paths, IDS[0], "old")
+    store = ContainerStore(paths)
+    store.rename(container, "new")
+    assert store.find("new").id == IDS[0]
+    assert container.name == "new"
+    assert names(paths) == {"new": IDS[0]}
+    make(paths, IDS[1], "old")
+
+
+def test_renaming_to_the_same_name_changes_nothing(paths):
+    container = make(paths, IDS[0], "same")
+    ContainerStore(paths).rename(container, "same")
+    assert names(paths) == {"same": IDS[0]}
+
+
+def test_a_name_that_is_taken_is_not_given_by_renaming(paths):
+    container = make(paths, IDS[0], "one")
+    make(paths, IDS[1], "two")
+    with pytest.raises(NameInUse, match=f"'two' is already in use by {IDS[1][:12]}"):
+        ContainerStore(paths).rename(container, "two")
+    assert names(paths) == {"one": IDS[0], "two": IDS[1]}
+
+
+def test_renaming_a_container_that_is_being_removed_leaves_no_claim(paths, monkeypatch):
+    container = make(paths, IDS[0], "old")
+
+    def removed(path, data):
+        raise FileNotFoundError(path)
+
+    monkeypatch.setattr("daemonless.containers.store.write_atomic", removed)
+    with pytest.raises(NotFound, match="old has been removed"):
+        ContainerStore(paths).rename(container, "new")
+    assert names(paths) == {"old": IDS[0]}
+
+
+@pytest.mark.parametrize("recorded", ["old", "new"])
+def test_a_rename_cut_short_leaves_the_name_of_the_record_and_the_other_one_free(paths, recorded):
+    """Killed before or after the record was replaced: both names lead to the container."""
+    make(paths, IDS[0], recorded)
+    other = {"old": "new", "new": "old"}[recorded]
+    os.symlink(IDS[0], f"{paths.data}/names/{other}")
+    store = ContainerStore(paths)
+    assert store.find(recorded).id == IDS[0]
+    with pytest.raises(NotFound):
+        store.find(other)
+    assert make(paths, IDS[1], other).name == other
+    assert store.find(other).id == IDS[1]
+
+
+def test_a_claim_cut_short_gives_way_to_a_rename(paths):
+    make(paths, IDS[0], "first")
+    os.symlink(IDS[0], f"{paths.data}/names/wanted")
+    second = make(paths, IDS[1], "second")
+    ContainerStore(paths).rename(second, "wanted")
+    assert names(paths) == {"first": IDS[0], "wanted": IDS[1]}
+
+
+def test_a_container_with_a_broken_record_is_found_by_its_name(paths):
+    container = make(paths, IDS[0], "broken")
+    write_atomic(f"{container.directory}/container.json", b"{")
+    assert ContainerStore(paths).find("broken").id == IDS[0]
+    assert not ContainerStore(paths).name_is_free("broken")
