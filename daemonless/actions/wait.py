@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from daemonless.actions.each import for_each
+from daemonless.actions.selection import for_each_container
 from daemonless.containers import ending
-from daemonless.containers.store import ContainerStore
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,5 +12,4 @@ if TYPE_CHECKING:
 
 def main(args: Args) -> int:
     """Wait for each container, in the order given."""
-    store = ContainerStore(args.paths)
-    return for_each(args.containers, lambda name: str(ending.wait(store.find(name))))
+    return for_each_container(args, lambda container: str(ending.wait(container)))

@@ -22,6 +22,7 @@ def kill(
     ] = "KILL",
     all: selection.All = False,
     latest: selection.Latest = False,
+    cidfile: selection.Cidfile = None,
 ) -> None:
     """Send a signal to the main process of running containers."""
     perform(ctx)

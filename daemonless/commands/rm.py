@@ -25,6 +25,8 @@ def rm(
     timeout: timing.StopTime = None,
     all: selection.All = False,
     latest: selection.Latest = False,
+    filter: selection.FilterLong = None,
+    cidfile: selection.Cidfile = None,
     ignore: selection.Ignore = False,
 ) -> None:
     """Remove containers, their files and their logs.

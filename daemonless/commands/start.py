@@ -21,6 +21,9 @@ def start(
     interactive: process.Interactive = False,
     detach_keys: process.DetachKeys = "ctrl-p,ctrl-q",
     sig_proxy: process.SigProxy = True,
+    all: selection.AllLong = False,
+    latest: selection.Latest = False,
+    filter: selection.Filter = None,
 ) -> None:
     """Start containers that were created or have stopped."""
     perform(ctx)

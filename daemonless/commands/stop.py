@@ -26,6 +26,8 @@ def stop(
     ] = None,
     all: selection.All = False,
     latest: selection.Latest = False,
+    filter: selection.Filter = None,
+    cidfile: selection.Cidfile = None,
     ignore: selection.Ignore = False,
 ) -> None:
     """Stop running containers: ask with a signal, then kill.

@@ -8,6 +8,8 @@ from daemonless.commands.invoke import perform
 from daemonless.commands.options import selection
 
 
-def wait(ctx: typer.Context, containers: selection.Containers = None) -> None:
+def wait(
+    ctx: typer.Context, containers: selection.Containers = None, *, latest: selection.Latest = False
+) -> None:
     """Wait until containers have ended and print the exit status of each."""
     perform(ctx)

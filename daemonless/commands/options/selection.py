@@ -31,6 +31,28 @@ All = Annotated[
     bool,
     typer.Option("--all", "-a", help="Choose all containers.", rich_help_panel=SELECTION),
 ]
+AllLong = Annotated[
+    bool,
+    typer.Option("--all", help="Choose all containers.", rich_help_panel=SELECTION),
+]
+_FILTER_HELP = "Choose containers that match, as `ps --filter` does; repeatable."
+Filter = Annotated[
+    list[str] | None,
+    typer.Option("--filter", "-f", metavar="KEY=VALUE", help=_FILTER_HELP, rich_help_panel=SELECTION),
+]
+FilterLong = Annotated[
+    list[str] | None,
+    typer.Option("--filter", metavar="KEY=VALUE", help=_FILTER_HELP, rich_help_panel=SELECTION),
+]
+Cidfile = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--cidfile",
+        metavar="FILE",
+        help="Choose the container whose ID is in this file; repeatable.",
+        rich_help_panel=SELECTION,
+    ),
+]
 Latest = Annotated[
     bool,
     typer.Option("--latest", "-l", help="Choose the newest container.", rich_help_panel=SELECTION),

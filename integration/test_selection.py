@@ -1,0 +1,63 @@
+"""Containers chosen by options: start, stop, kill, wait and rm on many at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from harness import Cli
+
+RUN = ("run", "--detach", "--network=none")
+
+
+def test_a_life_by_filters_and_files(cli: Cli, image: str, tmp_path: Path) -> None:
+    """Every command that takes several containers, on those of one label."""
+    file = tmp_path / "id"
+    cli("create", "--network=none", "--name", "other", image, "sleep", "100")
+    for name in ("a", "b"):
+        cli("create", "--network=none", "--name", name, "--label", "team=x", image, "sleep", "100")
+    one = cli("create", "--network=none", "--cidfile", str(file), image, "true").stdout
+    ids = cli("ps", "--all", "--quiet", "--no-trunc", "--filter", "label=team=x").lines
+    assert sorted(cli("start", "--filter", "label=team=x").lines) == sorted(ids)
+    assert cli("start", "--filter", "label=team=x").stdout == ""  # they run already
+    assert cli("stop", "-t", "0", "--filter", "name=^b$", "a", "b", "other").stdout == "b\n"
+    assert len(cli("kill", "--all").lines) == 1
+    assert cli("wait", "--latest").stdout == "0\n"
+    assert cli("rm", "--cidfile", str(file)).stdout == one
+    assert cli("rm", "--ignore", "--cidfile", str(file)).stdout == ""
+    assert cli("rm", "--cidfile", str(file), status=1).stdout == ""
+    assert sorted(cli("rm", "--filter", "label=team=x").lines) == sorted(ids)
+    assert len(cli("rm", "--all").lines) == 1
+    assert cli("rm", "--all").stdout == ""
+
+
+def test_start_of_all_and_of_the_latest(cli: Cli, image: str) -> None:
+    for name in ("a", "b"):
+        cli("create", "--network=none", "--name", name, image, "echo", name)
+    assert cli("start", "--attach", "--latest").stdout == "b\n"
+    assert len(cli("start", "--all").lines) == 2
+    cli("wait", "a", "b")
+    assert cli("start", "--attach", "a", "b", status=125).stderr.startswith("Error: only one container")
+
+
+@pytest.mark.parametrize("command", ["start", "stop", "kill", "wait", "rm"])
+def test_nothing_named(cli: Cli, command: str) -> None:
+    result = cli(command, status=125)
+    assert result.stderr.startswith("Error: you must provide at least one name or id\nHint: ")
+    assert result.stdout == ""
+
+
+def test_an_empty_list_is_told_about(cli: Cli) -> None:
+    result = cli.shell("daemonless rm $(daemonless ps --all --quiet)", status=125)
+    assert "--all" in result.stderr and "may have been empty" in result.stderr
+
+
+def test_the_others_go_on(cli: Cli, image: str) -> None:
+    cli(*RUN, "--name", "runs", image, "sleep", "100")
+    cli("create", "--network=none", "--name", "made", image, "true")
+    result = cli("rm", "nothing", "runs", "made", status=2)
+    assert result.stdout == "made\n"
+    assert "no such container: nothing" in result.stderr and "container runs is running" in result.stderr
+    assert cli("rm", "runs", "nothing", status=1).stdout == ""
+    assert cli("stop", "-t", "0", "nothing", "runs", status=125).stdout == "runs\n"
+    assert cli("stop", "--ignore", "nothing", "runs").stdout == "runs\n"
