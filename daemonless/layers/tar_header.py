@@ -1,4 +1,4 @@
-"""Headers of tar members: ustar, GNU's extensions, pax records.
+"""Headers of tar members, read and written: ustar, pax records, and GNU's extensions to be read.
 
 Follows POSIX pax and ustar (IEEE Std 1003.1, "pax Interchange Format") and the GNU tar manual
 ("Basic Tar Format"). Whatever two readers could understand differently is refused: a number that
@@ -25,6 +25,10 @@ PAX, PAX_GLOBAL, GNU_NAME, GNU_LINK, GNU_SPARSE = b"xgLKS"
 # name mode uid gid size mtime checksum type linkname magic+version uname gname major minor prefix
 _HEADER = Struct("100s 8s 8s 8s 12s 12s 8s B 100s 8s 64x 8s 8s 155s 12x")
 _POSIX_MAGIC = b"ustar\x00"
+_BLOCK = 512
+_NAME_SIZE = 100  # bytes of a name in the header itself
+_MAX_ID, _MAX_SIZE = 0o7777777, 0o77777777777  # what the header's octal fields hold
+_PAX_NAME = b"././@PaxHeader"  # what readers without pax would make a file of
 
 
 class Entry:
@@ -186,3 +190,93 @@ def _pax_time(value: bytes) -> int:
         raise InvalidData("the time is not a decimal number")
     nanoseconds = _clamp(int(whole)) * _NANOSECONDS + int(fraction[:9].ljust(9, b"0") or 0)
     return -nanoseconds if value.startswith(b"-") else nanoseconds
+
+
+# --- writing ----------------------------------------------------------------------------------
+
+
+def format_headers(entry: Entry) -> bytes:
+    """Return the header blocks of a member, the extended header in front where ustar does not suffice.
+
+    The result depends on the entry alone.
+    """
+    records = _needed_records(entry)
+    header = _format_header(entry)
+    if not records:
+        return header
+    data = b"".join(_format_record(key, value) for key, value in records)
+    front = Entry()
+    front.name, front.kind, front.mode = _PAX_NAME, PAX, 0o644
+    front.uid = front.gid = front.mtime_ns = front.major = front.minor = 0
+    front.size, front.link = len(data), b""
+    return _format_header(front) + data + bytes(-len(data) % _BLOCK) + header
+
+
+def _needed_records(entry: Entry) -> list[tuple[bytes, bytes]]:
+    records = []
+    for key, text in ((b"path", entry.name), (b"linkpath", entry.link)):
+        if len(text) > _NAME_SIZE or not text.isascii():
+            records.append((key, text))
+    if not all(_is_utf8(text) for _, text in records):
+        records.insert(0, (b"hdrcharset", b"BINARY"))  # POSIX: or readers may take it for an error
+    for key, number, most in (
+        (b"size", entry.size, _MAX_SIZE),
+        (b"uid", entry.uid, _MAX_ID),
+        (b"gid", entry.gid, _MAX_ID),
+    ):
+        if number > most:
+            records.append((key, b"%d" % number))
+    seconds, nanoseconds = divmod(entry.mtime_ns, _NANOSECONDS)
+    if nanoseconds or not 0 <= seconds <= _MAX_SIZE:
+        records.append((b"mtime", _format_time(entry.mtime_ns)))
+    records += [(_XATTR + name, entry.xattrs[name]) for name in sorted(entry.xattrs)]
+    return records
+
+
+def _is_utf8(text: bytes) -> bool:
+    try:
+        text.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _format_time(nanoseconds: int) -> bytes:
+    seconds, fraction = divmod(abs(nanoseconds), _NANOSECONDS)
+    text = b"%d.%09d" % (seconds, fraction) if fraction else b"%d" % seconds
+    return (b"-" if nanoseconds < 0 else b"") + (text.rstrip(b"0") if fraction else text)
+
+
+def _format_record(key: bytes, value: bytes) -> bytes:
+    """Return "LENGTH KEY=VALUE NEWLINE", where the length counts its own digits."""
+    rest = len(key) + len(value) + 3
+    length = rest + len(str(rest))
+    if rest + len(str(length)) > length:
+        length += 1
+    return b"%d %s=%s\n" % (length, key, value)
+
+
+def _format_header(entry: Entry) -> bytes:
+    """Return one ustar header; what does not fit is zero or cut, and stands in the extended header."""
+    seconds = entry.mtime_ns // _NANOSECONDS
+    blank = _HEADER.pack(
+        _cut(entry.name),
+        b"%07o" % entry.mode,
+        b"%07o" % (entry.uid if entry.uid <= _MAX_ID else 0),
+        b"%07o" % (entry.gid if entry.gid <= _MAX_ID else 0),
+        b"%011o" % (entry.size if entry.size <= _MAX_SIZE else 0),
+        b"%011o" % (seconds if 0 <= seconds <= _MAX_SIZE else 0),
+        b" " * 8,
+        entry.kind,
+        _cut(entry.link),
+        _POSIX_MAGIC + b"00",
+        b"%07o" % entry.major,
+        b"%07o" % entry.minor,
+        b"",
+    )
+    return blank[:148] + b"%06o\0 " % sum(blank) + blank[156:]
+
+
+def _cut(name: bytes) -> bytes:
+    """Return what stands in the header of a name: all of it if it fits."""
+    return name if len(name) <= _NAME_SIZE else name[:_NAME_SIZE].rstrip(b"/")

@@ -1,4 +1,4 @@
-"""Extended attributes of layer members: which are kept.
+"""Extended attributes of layer members: which are kept, on the way in and on the way out.
 
 Kept are `security.capability` and `user.*`. Dropped are those that would speak to this machine's
 kernel instead of the container: `user.overlay.*`, which a rootless overlayfs obeys, `trusted.*`,
@@ -19,6 +19,7 @@ _USER = b"user."
 _NOT_OURS = (b"user.overlay.", b"user.rootlesscontainers")
 _REVISION_2, _REVISION_3 = 0x02000000, 0x03000000  # of struct vfs_cap_data, linux/capability.h
 _REVISION_2_SIZE, _REVISION_3_SIZE = 20, 24
+_MAX_TOTAL = 1 << 19  # bytes of one file's attributes; readers bound an extended header to 1 MiB
 _UNSUPPORTED = frozenset((errno.ENOTSUP, errno.EPERM, errno.EACCES, errno.ENOSPC, errno.E2BIG, errno.ERANGE))
 
 
@@ -35,6 +36,30 @@ def apply(fd: int, entry: Entry, omitted: Omissions) -> None:
             if error.errno not in _UNSUPPORTED:
                 raise
             _dropped(name, entry, omitted)
+
+
+def read(fd: int, member: bytes, omitted: Omissions) -> dict[bytes, bytes]:
+    """Return the attributes of `fd` that an archive carries; warn of those it cannot hold."""
+    found: dict[bytes, bytes] = {}
+    room = _MAX_TOTAL
+    try:
+        names = os.listxattr(fd)
+    except OSError:
+        return found  # the file system has none
+    for text in names:
+        name = os.fsencode(text)
+        if name != _CAPABILITY and not _is_kept(name):
+            continue
+        try:
+            value = os.getxattr(fd, name)
+        except OSError:
+            continue  # removed meanwhile
+        room -= len(name) + len(value)
+        if b"=" in name or room < 0:
+            omitted.add(f"the attribute {printable(name, 60)} was dropped", member)
+            continue
+        found[name] = value
+    return found
 
 
 def ignore(entry: Entry, omitted: Omissions) -> None:

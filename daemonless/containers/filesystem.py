@@ -1,0 +1,128 @@
+"""A container's files, for the commands that read or change them from outside.
+
+`in_root` gives a function the container's root directory, running or not; `own_tree` the same
+without volumes and other mounts, as `export` wants it; `as_root_of` just the container's ids, for
+`diff` and `commit`, which read the layers as they lie on the disk. The function works in a child
+that is root of the container's user namespace, so owners are the container's numbers and every
+file can be read. It may use descriptors that were opened before, and its result (a JSON value) and
+its exceptions come back to the caller.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from daemonless.config import Paths
+from daemonless.containers.store import Container
+from daemonless.errors import Conflict, NotFound
+from daemonless.files import Lock, make_private_directory
+from daemonless.isolation import rootview
+from daemonless.isolation.task import Task, mapped
+from daemonless.isolation.userns import mapped_ids
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+_PATIENCE = 10  # seconds for a container that is just starting or ending
+_GENERATED = ("/proc/", "/sys/", "/dev/")  # file systems that only exist while the container runs
+
+
+def in_root(paths: Paths, container: Container, work: Callable[[int], Any], *, write: bool = False) -> Any:
+    """Call `work` with a descriptor (O_PATH) of the container's `/`, volumes and binds included.
+
+    The root of a stopped container is read-only unless `write` is given; then its run lock is held,
+    so that it cannot start meanwhile. Links and directories below are the container's to change
+    at any time: use files.open_in_root. Raises what `work` raises, Conflict if a container to be
+    written to is neither running nor at rest, NotFound if it is gone.
+    """
+    # A container that never ran lacks the mount points of its volumes, and making them is writing.
+    write = write or (container.status == "created" and bool(_user_mounts(container)))
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            return _in_running(container, work)
+        except (NotFound, ProcessLookupError):
+            pass
+        if not write:
+            return _in_stopped(container, work, _read_only(container), _user_mounts(container))
+        make_private_directory(container.run_directory)
+        lock = Lock(f"{container.run_directory}/lock")
+        try:
+            if lock.try_acquire():
+                return _in_stopped(container, work, _writable(container), _user_mounts(container))
+        finally:
+            lock.release()
+        if time.monotonic() > deadline:
+            raise Conflict(f"container {container.name} is just starting or ending", "try again")
+        time.sleep(0.01)
+        container.refresh()
+
+
+def own_tree(container: Container, work: Callable[[int], Any]) -> Any:
+    """Call `work` with a descriptor of the container's root filesystem alone, to read.
+
+    Volumes, binds and the kernel's file systems are left out: their mount points are the empty
+    directories that lie below them. Raises what `work` raises.
+    """
+    try:
+        return _in_running(container, work, with_mounts=False)
+    except (NotFound, ProcessLookupError):
+        return _in_stopped(container, work, _read_only(container))
+
+
+def as_root_of(container: Container, work: Callable[[], Any]) -> Task:
+    """Start `work` with the container's ids, outside of its mounts; for descriptors of its layers."""
+    return mapped(work, mapped_ids(container.spec()))
+
+
+def _in_running(container: Container, work: Callable[[int], Any], *, with_mounts: bool = True) -> Any:
+    """Raise NotFound or ProcessLookupError, before `work` is called, if the container does not run."""
+    pidfd = container.pidfd()
+    try:
+        state = container.state
+        pid = state["pid"] if state else 0
+        id_map = mapped_ids(container.spec())
+        with rootview.of_running(pid, pidfd, id_map, work, with_mounts=with_mounts) as task:
+            return task.wait()
+    finally:
+        os.close(pidfd)
+
+
+def _in_stopped(
+    container: Container,
+    work: Callable[[int], Any],
+    overlay: dict[str, Any],
+    mounts: tuple[dict[str, Any], ...] = (),
+) -> Any:
+    spec = container.spec()
+    target = spec["root"]["path"]
+    with rootview.of_stopped(overlay, target, mapped_ids(spec), work, mounts=mounts) as task:
+        return task.wait()
+
+
+def _read_only(container: Container) -> dict[str, Any]:
+    """Return the container's overlay with the writable layer on top of the others, all to be read."""
+    mount = container.spec()["mounts"][0]
+    upper = [f"lowerdir+={container.directory}/upper"]
+    lowers = [option for option in mount["options"] if option.startswith("lowerdir+=")]
+    return {**mount, "options": [*upper, *lowers, "userxattr"]}
+
+
+def _writable(container: Container) -> dict[str, Any]:
+    """Return the container's overlay as a start mounts it, but always synced: nobody restarts a copy."""
+    mount = container.spec()["mounts"][0]
+    return {**mount, "options": [option for option in mount["options"] if option != "volatile"]}
+
+
+def _user_mounts(container: Container) -> tuple[dict[str, Any], ...]:
+    """Return the volumes and binds; what starts generate and what lives in memory is not there."""
+    return tuple(
+        mount
+        for mount in container.spec()["mounts"][1:]
+        if {"bind", "rbind"} & set(mount.get("options", ()))
+        and not mount["source"].startswith(f"{container.run_directory}/")
+        and not (mount["destination"] + "/").startswith(_GENERATED)
+    )

@@ -1,0 +1,115 @@
+"""A container's root directory as a descriptor, for a child that is root of its user namespace.
+
+Of a running container it is the very root that its processes see: only the user namespace is
+joined, and /proc/PID/root crosses into the container's mounts. The child stays in the host's mount
+and pid namespaces, so nothing of the container is ever imported or executed by it.
+
+Of a stopped one it is mounted in a mount namespace of the child's own, which ends with it: to read,
+with the writable layer as the topmost *lower* one, so that the view is in nobody's way; to write,
+as a start would.
+
+The child is not dumpable: no process of the container may trace it (CVE-2016-9962), whichever
+namespaces the two share.
+"""
+
+from __future__ import annotations
+
+import _signal
+import os
+
+from daemonless import syscalls as sc
+from daemonless.isolation.mounts import Options, mount_overlay, perform
+from daemonless.isolation.sync import FAILED, READY, channel_pair, pack_error, unpack_error
+from daemonless.isolation.task import Task, die_with, fork_plain, mapped
+from daemonless.isolation.userns import IdMap, become_root
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+_OPEN_ROOT = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
+_ENOENT, _ESRCH, _EROFS = 2, 3, 30
+
+
+def of_running(
+    pid: int, pidfd: int, id_map: IdMap, work: Callable[[int], Any], *, with_mounts: bool = True
+) -> Task:
+    """Start `work` with the root of the process `pid`, which `pidfd` refers to.
+
+    Without `with_mounts` it is the root filesystem alone: mount points are the directories below.
+    The task raises ProcessLookupError if the process has ended.
+    """
+    caller = os.getpid()
+
+    def run() -> Any:
+        sc.prctl(sc.PR_SET_DUMPABLE, 0)
+        sc.setns(pidfd, sc.CLONE_NEWUSER)
+        become_root(id_map)
+        die_with(caller)
+        try:
+            root_fd = os.open(f"/proc/{pid}/root", _OPEN_ROOT) if with_mounts else _bare_root(pidfd)
+        except FileNotFoundError:  # a zombie has no root
+            raise ProcessLookupError(_ESRCH, os.strerror(_ESRCH)) from None
+        _signal.pidfd_send_signal(pidfd, 0)  # it is alive, so the pid was its own all the time
+        return work(root_fd)
+
+    return Task(run, fork_plain)
+
+
+def _bare_root(pidfd: int) -> int:
+    """Return a copy of the container's root mount without the mounts on it (open_tree(2)).
+
+    Only a process inside the mount namespace may copy, and none comes back from there: a child
+    goes, and hands the descriptor over.
+    """
+    ours, theirs = channel_pair()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            sc.setns(pidfd, sc.CLONE_NEWNS)
+            theirs.send(READY, fd=sc.open_tree(sc.AT_FDCWD, b"/", sc.OPEN_TREE_CLONE | sc.OPEN_TREE_CLOEXEC))
+        except BaseException as error:
+            theirs.send(FAILED, pack_error(error, "open the container's root"))
+        finally:
+            os._exit(0)
+    theirs.close()
+    kind, payload, root_fd = ours.receive()
+    ours.close()
+    os.waitpid(pid, 0)
+    if kind == FAILED:
+        raise unpack_error(payload)
+    if root_fd < 0:
+        raise ProcessLookupError(_ESRCH, os.strerror(_ESRCH))
+    return root_fd
+
+
+def of_stopped(
+    mount: dict[str, Any],
+    target: str,
+    id_map: IdMap,
+    work: Callable[[int], Any],
+    *,
+    mounts: tuple[dict[str, Any], ...] = (),
+) -> Task:
+    """Start `work` with the overlay `mount` of a runtime spec, and `mounts` in it.
+
+    `target` is an empty directory to mount it on. A mount whose source is gone is left out, and so
+    is one whose mount point a read-only overlay lacks.
+    """
+    caller = os.getpid()
+
+    def run() -> Any:
+        sc.prctl(sc.PR_SET_DUMPABLE, 0)
+        die_with(caller)
+        sc.mount(None, b"/", None, sc.MS_REC | sc.MS_PRIVATE)
+        root_fd = mount_overlay(Options(mount["options"]), os.fsencode(target))
+        for each in mounts:
+            try:
+                perform(root_fd, each)
+            except OSError as error:
+                if error.errno not in (_ENOENT, _EROFS):
+                    raise
+        return work(root_fd)
+
+    return mapped(run, id_map, sc.CLONE_NEWNS)
