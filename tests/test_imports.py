@@ -59,6 +59,7 @@ def modules_after(*words: str) -> tuple[int, set[str]]:
         (["rm", "nothing"], 1),
         (["logs", "nothing"], 125),
         (["port", "nothing"], 125),
+        (["top", "nothing"], 125),
         (["rename", "nothing", "something"], 125),
         (["container", "exists", "nothing"], 1),
         (["image", "exists", "nothing"], 1),

@@ -30,8 +30,8 @@ class Entry(NamedTuple):
     fixed: dict[str, str]
 
 
-# Words after the first positional one belong to the container's own command.
-_OPTIONS_FIRST = {"create", "exec", "run"}
+# Words after the first positional one belong to the container's own command, or to ps.
+_OPTIONS_FIRST = {"create", "exec", "run", "top"}
 
 _CONTAINERS = "Containers"
 _IMAGES = "Images"
@@ -52,6 +52,7 @@ COMMANDS = {
     "rm": _CONTAINERS,
     "rename": _CONTAINERS,
     "port": _CONTAINERS,
+    "top": _CONTAINERS,
     "container_exists": _CONTAINERS,
     "pull": _IMAGES,
     "images": _IMAGES,
@@ -70,7 +71,7 @@ GROUPS: dict[str, tuple[str, dict[str, Entry]]] = {
             "ls": Entry("ps", {}),
             "logs": Entry("logs", {}),
             "inspect": Entry("inspect", {"type": "container"}),
-            **{name: Entry(name, {}) for name in ("wait", "stop", "kill", "rm", "rename", "port")},
+            **{name: Entry(name, {}) for name in ("wait", "stop", "kill", "rm", "rename", "port", "top")},
             "exists": Entry("container_exists", {}),
         },
     ),

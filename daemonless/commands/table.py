@@ -40,6 +40,7 @@ GROUPS: dict[str, dict[str, tuple[str, dict[str, str]]]] = {
         'rm': ('rm', {}),
         'rename': ('rename', {}),
         'port': ('port', {}),
+        'top': ('top', {}),
         'exists': ('container_exists', {}),
         'list': ('ps', {}),
         'ps': ('ps', {}),
@@ -599,6 +600,18 @@ COMMANDS: dict[str, Spec] = {
             'latest': False,
         },
         'interspersed': True,
+    },
+    'top': {
+        'options': {
+            '--latest': ('latest', True),
+            '-l': ('latest', True),
+        },
+        'arguments': (('words', True, False),),
+        'defaults': {
+            'words': (),
+            'latest': False,
+        },
+        'interspersed': False,
     },
     'container_exists': {
         'options': {},

@@ -64,6 +64,20 @@ def resolve(root_fd: int, user: str, groups: Iterable[str]) -> Identity:
     )
 
 
+def names_of_ids(root_fd: int, file: str) -> dict[int, str]:
+    """Return the names that `passwd` or `group` (`file`) below `root_fd` gives to ids, fit to be shown.
+
+    The first entry of an id counts. Raises SetupFailed for an unreadable file, InvalidData for one
+    that is too large or not regular.
+    """
+    names: dict[int, str] = {}
+    for fields in _entries(root_fd, os.fsencode(file)):
+        number = _parse(fields[2])
+        if number is not None:
+            names.setdefault(number, printable(fields[0]))
+    return names
+
+
 class _User:
     """A passwd entry, or what stands for one that is missing."""
 
