@@ -1,4 +1,4 @@
-"""The examples of the README do what the README shows."""
+"""The examples of the README and of the pages in docs do what they show."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ def pattern(shown: str) -> str:
     return "".join(lines)
 
 
-@pytest.mark.parametrize("file", ["README.md"])
+@pytest.mark.parametrize("file", ["README.md", "docs/inspecting.md"])
 def test_examples(cli: Cli, file: str) -> None:
     examples = blocks(file)
-    assert len(examples) > 15
+    assert len(examples) > 5
     for command, shown in examples:
         result = cli.shell(f"{{ {command}\n}} 2>&1", status=None)
         assert re.fullmatch(pattern(shown), result.stdout), f"$ {command}\n{result.stdout}\nexpected\n{shown}"
