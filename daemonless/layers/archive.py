@@ -16,14 +16,13 @@ forbids sparse members, and an archive should be readable by everybody.
 
 Everything is opened by descriptor, without following links and without ever waiting for a FIFO's
 other end. A file that shrinks is filled up with zeros, one that grows is cut, one that vanishes
-is left out, and all of that is told (shared invariant U-30). Trees may be of any depth.
+is left out, and all of that is told (shared invariant U-30).
 """
 
 from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable
 
 from daemonless.errors import DaemonlessError, printable
 from daemonless.files import write_all
@@ -40,14 +39,17 @@ from daemonless.layers.tar_header import (
     Entry,
     format_headers,
 )
+from daemonless.layers.walk import OPEN_DIRECTORY, walk
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 BLOCK = 512
 CHUNK = 1 << 20  # bytes read at once
 _RECORD = 20 * BLOCK  # an archive is padded to a multiple of this, as tar(1) does
 _ZEROS = bytes(CHUNK)
-_MAX_OPEN = 128  # directories held open at once
 _OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
-_OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _ENXIO, _ELOOP = 6, 40
 _KINDS = {
     stat.S_IFREG: REGULAR,
@@ -62,19 +64,6 @@ _KINDS = {
 def descriptor_sink(fd: int) -> Callable[[bytes], None]:
     """Return a sink that writes to `fd`; it raises OSError."""
     return lambda data: write_all(fd, data)
-
-
-class _Directory:
-    """A directory whose entries are being archived."""
-
-    __slots__ = ("fd", "identity", "name", "pending")
-
-    def __init__(self, fd: int, name: bytes) -> None:
-        status = os.fstat(fd)
-        self.fd = fd
-        self.name = name
-        self.identity = (status.st_dev, status.st_ino)
-        self.pending = sorted(map(os.fsencode, os.listdir(fd)), reverse=True)
 
 
 class ArchiveWriter:
@@ -99,11 +88,11 @@ class ArchiveWriter:
         """
         fd = self._add_one(dir_fd, name, member, os.lstat(name, dir_fd=dir_fd))
         if fd >= 0:
-            self._walk(fd, member)
+            walk(fd, self._visit, member)
 
     def add_content(self, dir_fd: int, member: bytes = b"") -> None:
         """Archive what is in the directory `dir_fd` (O_PATH will do) below `member`, but not itself."""
-        self._walk(os.open(".", _OPEN_DIRECTORY, dir_fd=dir_fd), member)
+        walk(os.open(".", OPEN_DIRECTORY, dir_fd=dir_fd), self._visit, member)
 
     def finish(self) -> None:
         """Write the end of the archive."""
@@ -121,53 +110,15 @@ class ArchiveWriter:
         """Return whether the entry has been dealt with, and is not to be archived as it is."""
         return False
 
-    # --- walking ------------------------------------------------------------------------------
-
-    def _walk(self, fd: int, member: bytes) -> None:
-        """Archive a tree, its root aside, and close `fd`.
-
-        Not recursive, and with a bounded number of descriptors: containers make trees of any depth.
-        """
-        stack = [_Directory(fd, member)]
+    def _visit(self, dir_fd: int, name: bytes, member: bytes) -> int:
         try:
-            while stack:
-                current = stack[-1]
-                if not current.pending:
-                    self._leave(stack)
-                    continue
-                name = current.pending.pop()
-                inner = current.name + b"/" + name if current.name else name
-                try:
-                    status = os.lstat(name, dir_fd=current.fd)
-                    if self.translate(current.fd, name, inner, status):
-                        continue
-                    fd = self._add_one(current.fd, name, inner, status)
-                except FileNotFoundError:
-                    self.omitted.add("files vanished before they were read", inner)
-                    continue
-                if fd >= 0:
-                    stack.append(_Directory(fd, inner))
-                    if len(stack) > _MAX_OPEN:
-                        _suspend(stack[-_MAX_OPEN - 1])
-        finally:
-            for directory in stack:
-                if directory.fd >= 0:
-                    os.close(directory.fd)
-
-    def _leave(self, stack: list[_Directory]) -> None:
-        """Close the last directory, after opening its parent again if that was closed for its depth."""
-        done = stack.pop()
-        try:
-            if stack and stack[-1].fd < 0:
-                parent = stack[-1]
-                fd = os.open("..", _OPEN_DIRECTORY, dir_fd=done.fd)
-                status = os.fstat(fd)
-                if (status.st_dev, status.st_ino) != parent.identity:
-                    os.close(fd)
-                    raise DaemonlessError(f"{printable(done.name)} was moved while it was being archived")
-                parent.fd = fd
-        finally:
-            os.close(done.fd)
+            status = os.lstat(name, dir_fd=dir_fd)
+            if self.translate(dir_fd, name, member, status):
+                return -1
+            return self._add_one(dir_fd, name, member, status)
+        except FileNotFoundError:
+            self.omitted.add("files vanished before they were read", member)
+            return -1
 
     # --- members ------------------------------------------------------------------------------
 
@@ -190,7 +141,7 @@ class ArchiveWriter:
         return -1
 
     def _add_directory(self, dir_fd: int, name: bytes, member: bytes) -> int:
-        fd = self._open(dir_fd, name, member, _OPEN_DIRECTORY)
+        fd = self._open(dir_fd, name, member, OPEN_DIRECTORY)
         if fd >= 0:
             try:
                 entry = describe(member + b"/", os.fstat(fd))
@@ -291,13 +242,6 @@ def describe(member: bytes, status: os.stat_result) -> Entry:
         entry.major, entry.minor = os.major(status.st_rdev), os.minor(status.st_rdev)
     entry.xattrs = {}
     return entry
-
-
-def _suspend(directory: _Directory) -> None:
-    """Close a directory; it is opened again from below."""
-    if directory.fd >= 0:
-        os.close(directory.fd)
-        directory.fd = -1
 
 
 def _next_data(fd: int, position: int, size: int) -> tuple[int, int]:

@@ -34,12 +34,20 @@ class LayerStore:
 
     def size(self, diff_id: str) -> int:
         """Return the bytes of the layer's files; raises NotFound, or InvalidData."""
-        path = f"{self.directory}/{Digest(diff_id).hex}/{RECORD}"
         try:
-            record = jsonio.loads(read_file(path), what=path)
+            return recorded_size(f"{self.directory}/{Digest(diff_id).hex}")
         except FileNotFoundError:
             raise NotFound(f"layer {diff_id} is not unpacked", "pull the image again") from None
-        size = record.get("size") if isinstance(record, dict) else None
-        if not isinstance(size, int) or record.get("schema") != SCHEMA:
-            raise InvalidData(f"{path} is not a layer record of this version")
-        return size
+
+
+def recorded_size(directory: str) -> int:
+    """Return the bytes of the files of the layer unpacked in `directory`, as found when it was.
+
+    Raises FileNotFoundError if it is not there, InvalidData if its record is broken.
+    """
+    path = f"{directory}/{RECORD}"
+    record = jsonio.loads(read_file(path), what=path)
+    size = record.get("size") if isinstance(record, dict) else None
+    if not isinstance(size, int) or record.get("schema") != SCHEMA:
+        raise InvalidData(f"{path} is not a layer record of this version")
+    return size
