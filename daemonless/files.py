@@ -41,7 +41,7 @@ def write_atomic(path: str, data: bytes, *, durable: bool = True, mode: int = 0o
             os.close(fd)
         os.rename(temporary, path)
     except BaseException:
-        os.unlink(temporary)
+        unlink_if_there(temporary)
         raise
     if durable:
         sync(directory)
@@ -98,6 +98,28 @@ def unlink_if_there(path: str) -> None:
         os.unlink(path)
     except FileNotFoundError:
         pass
+
+
+def remove_flat_directory(path: str) -> None:
+    """Remove a directory of ours and the files in it; what is gone already is fine."""
+    try:
+        names = os.listdir(path)
+    except FileNotFoundError:
+        return
+    for name in names:
+        try:
+            os.unlink(f"{path}/{name}")
+        except (FileNotFoundError, IsADirectoryError):
+            pass
+    try:
+        os.rmdir(path)
+    except OSError:  # somebody made a file meanwhile; the next removal finds it
+        pass
+
+
+def boot_id() -> str:
+    """Return the kernel's random id of this boot (random(4))."""
+    return read_file("/proc/sys/kernel/random/boot_id", 64).decode("ascii").strip()
 
 
 def process_start_time(pid: int) -> int:
@@ -207,8 +229,8 @@ class Lock:
 def lock_is_held(path: str) -> bool:
     """Return whether some process holds the Lock at `path`; a missing file is not held."""
     try:
-        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
-    except FileNotFoundError:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:  # it is not there, or not a lock: then nobody can have locked it
         return False
     try:
         answer = fcntl.fcntl(fd, _F_OFD_GETLK, _flock(_F_WRLCK))

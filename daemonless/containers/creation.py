@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from daemonless import events, jsonio
+from daemonless import events, failpoints, jsonio
 from daemonless.clock import timestamp
 from daemonless.config import Paths
 from daemonless.containers.host_facts import gather_facts
@@ -55,6 +55,7 @@ def create(
         final = f"{store.directory}/{container_id}"
         layers = LayerStore(paths.data, id_map.key)
         lowers = [layers.path(diff_id) for diff_id in reversed(image.diff_ids)]
+        failpoints.reach("create.directories")
         _make_directories(staging.directory, lowers)
         rootfs = rootfs_mount(lowers, f"{final}/upper", f"{final}/work")
         if request.rm:
@@ -88,7 +89,9 @@ def create(
             "labels": dict(request.label),
             "request": request.as_dict(),
         }
+        failpoints.reach("create.config")
         write_atomic(f"{staging.directory}/config.json", jsonio.dumps(spec).encode(), durable=False)
+        failpoints.reach("create.record")
         write_atomic(f"{staging.directory}/container.json", jsonio.dumps(record).encode(), durable=False)
         if durable:
             sync_bundle(staging.directory)

@@ -9,10 +9,10 @@ import time
 
 from daemonless import events
 from daemonless.config import Paths
-from daemonless.containers.netfiles import remove_files
 from daemonless.containers.store import Container, ContainerStore, event_details
-from daemonless.errors import Conflict, DaemonlessError, NotFound
-from daemonless.layers import trash
+from daemonless.errors import Conflict, DaemonlessError, InvalidData, NotFound
+from daemonless.files import Lock
+from daemonless.isolation import cgroups
 from daemonless.supervisor import attach
 
 _SIGKILL, _SIGTERM = 9, 15
@@ -104,46 +104,69 @@ def remove(paths: Paths, container: Container, *, force: bool = False, grace: fl
     seconds; otherwise Conflict is raised, with exit status 2. A container whose files are broken
     can still be removed with `force`.
     """
-    if container.is_supervised:
-        if not force:
+    if grace and force and container.is_running:
+        try:
+            stop(container, stop_signal(container), grace)
+        except InvalidData:  # it cannot be asked: its record is broken
+            pass
+    lock = _lock_to_remove(container, force=force)
+    try:
+        forget(paths, container)
+    finally:
+        if lock:
+            lock.release()
+
+
+def _lock_to_remove(container: Container, *, force: bool) -> Lock | None:
+    """Take the container's lock, with `force` from a supervisor that is killed with its container.
+
+    Whoever holds the lock for a moment only - to start or to remove it - is waited for. None if
+    the runtime directory is full or cannot be written, and nobody can be holding it.
+    """
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            lock = container.try_lock()
+        except OSError:
+            if container.is_supervised:
+                raise
+            return None
+        if lock:
+            return lock
+        container.refresh()
+        if force:
+            _kill_supervised(container)
+        elif container.is_running:
             raise Conflict(
                 f"container {container.name} is running",
                 "stop it first, or remove it with --force",
                 exit_status=2,
             )
-        if grace:
-            stop(container, stop_signal(container), grace)
-        _kill_with_supervisor(container)
-    forget(paths, container)
+        if time.monotonic() > deadline:
+            raise DaemonlessError(f"the supervisor of container {container.id[:12]} does not end")
+        time.sleep(0.002)
 
 
-def _kill_with_supervisor(container: Container) -> None:
-    """Kill the container and wait for its supervisor, also while it is just starting or ending."""
-    deadline = time.monotonic() + _PATIENCE
-    while container.is_supervised and time.monotonic() < deadline:
-        container.refresh()
-        try:
+def _kill_supervised(container: Container) -> None:
+    """Kill the container's process; without a readable record of it, its supervisor."""
+    try:
+        if container.state is not None or not container.damage:
             kill(container, _SIGKILL)
-            break
-        except NotFound:
-            time.sleep(0.01)
-    wait_for_supervisor(container)
+        else:
+            attach.kill_supervisor(container.run_directory)
+    except NotFound:
+        pass  # it is about to start or to end
 
 
 def forget(paths: Paths, container: Container) -> None:
-    """Take the container out of sight: directory, name, run directory, in this order."""
+    """Take the container out of sight; whoever calls holds its lock."""
     container.refresh()  # it may have been renamed since its supervisor read the record
     try:
-        record = container.record
-        name, details = record["name"], event_details(record)
-    except (DaemonlessError, KeyError):
-        name, details = "", {}
-    if os.path.isdir(container.directory):
-        trash.discard(paths.data, container.directory)
-    store = ContainerStore(paths)
-    if name:
-        store.release_name(name, container.id)
-    else:
-        store.release_all_names(container.id)
-    remove_files(container.run_directory)
+        details = event_details(container.record)
+    except DaemonlessError:
+        details = {}
+    cgroup = (container.state or {}).get("cgroup")
+    ContainerStore(paths).forget(container)
+    if cgroup:
+        cgroups.remove(cgroup)
     events.record(paths, "container", "remove", container.id, **details)

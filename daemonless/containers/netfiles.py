@@ -7,7 +7,6 @@ there; the host's own files are only read, with bounds.
 from __future__ import annotations
 
 import _socket
-import os
 
 from daemonless.errors import DaemonlessError
 from daemonless.files import read_file, write_atomic
@@ -131,20 +130,3 @@ def _parse_resolv_conf(text: str) -> tuple[list[str], list[str], list[str]]:
 
 def _is_loopback(address: str) -> bool:
     return address.startswith("127.") or address == "::1"
-
-
-def remove_files(directory: str) -> None:
-    """Remove a run directory and the files in it; what is gone already is fine."""
-    try:
-        names = os.listdir(directory)
-    except FileNotFoundError:
-        return
-    for name in names:
-        try:
-            os.unlink(f"{directory}/{name}")
-        except FileNotFoundError:
-            pass
-    try:
-        os.rmdir(directory)
-    except OSError:  # somebody made a file meanwhile; the next removal finds it
-        pass

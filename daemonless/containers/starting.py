@@ -8,14 +8,14 @@ from __future__ import annotations
 import _socket
 import os
 
-from daemonless import events, jsonio
+from daemonless import events, failpoints, jsonio
 from daemonless.config import Paths
 from daemonless.containers import netfiles
 from daemonless.containers.ending import forget
 from daemonless.containers.request import RunRequest
 from daemonless.containers.store import Container, ContainerStore, event_details, sync_bundle
 from daemonless.errors import Conflict, NotFound
-from daemonless.files import make_private_directory, sync, unlink_if_there, write_atomic
+from daemonless.files import Lock, sync, unlink_if_there, write_atomic
 from daemonless.isolation import cgroups, seccomp
 from daemonless.isolation.launch import Start
 from daemonless.isolation.slirp4netns import Options as SlirpOptions
@@ -49,10 +49,15 @@ def start(paths: Paths, container: Container, *, attached: bool = False, preserv
     or what its start reported (exit status 125, 126 or 127).
     """
     record = container.record
-    if container.is_supervised:
+    lock = container.try_lock()
+    if lock is None:
         raise Conflict(f"container {record['name']} is already running")
-    job = _job(paths, container, attached=attached, preserve_fds=preserve_fds)
-    supervisor, socket = monitor.spawn(job, keep=tuple(range(3, 3 + preserve_fds)))
+    try:
+        job = _job(paths, container, lock, attached=attached, preserve_fds=preserve_fds)
+        failpoints.reach("start.supervisor")
+        supervisor, socket = monitor.spawn(job, keep=tuple(range(3, 3 + preserve_fds)))
+    finally:
+        lock.release()  # the supervisor has it now
     try:
         pid = attach.wait_ready(socket)
     except BaseException:
@@ -67,11 +72,11 @@ def start(paths: Paths, container: Container, *, attached: bool = False, preserv
     return Started(container=container, pid=pid, pidfd=pidfd, socket=socket, supervisor=supervisor)
 
 
-def _job(paths: Paths, container: Container, *, attached: bool, preserve_fds: int) -> monitor.Job:
+def _job(paths: Paths, container: Container, lock: Lock, *, attached: bool, preserve_fds: int) -> monitor.Job:
     """Gather what the supervisor needs from the bundle; nothing else is consulted."""
     request = RunRequest.from_dict(container.record["request"])
     spec = container.spec()
-    make_private_directory(container.run_directory)
+    failpoints.reach("start.prepare")
     unlink_if_there(f"{container.run_directory}/exit.json")
     network = None
     if request.network.mode == "slirp4netns":
@@ -93,6 +98,7 @@ def _job(paths: Paths, container: Container, *, attached: bool, preserve_fds: in
     details = event_details(container.record)
 
     def settle() -> None:
+        failpoints.reach("start.settle")
         events.record(paths, "container", "start", container.id, **details)
         ContainerStore(paths).sweep()
         cgroups.sweep()
@@ -111,9 +117,11 @@ def _job(paths: Paths, container: Container, *, attached: bool, preserve_fds: in
                 write_atomic(f"{container.directory}/exit.json", text, durable=False)
             except OSError:  # the disk is full; the run directory is on another
                 write_atomic(f"{container.run_directory}/exit.json", text, durable=False)
+            failpoints.reach("end.state")
             unlink_if_there(f"{container.run_directory}/state.json")
 
     def afterwards() -> None:
+        failpoints.reach("end.afterwards")
         cgroups.remove(start.cgroup)
         if request.rm:
             trash.empty_here(paths.data)
@@ -126,6 +134,7 @@ def _job(paths: Paths, container: Container, *, attached: bool, preserve_fds: in
 
     return monitor.Job(
         run_directory=container.run_directory,
+        lock=lock,
         log_path=f"{container.directory}/{FILE_NAME}",
         start=start,
         settle=settle,

@@ -10,22 +10,29 @@
 
 Status is derived from these, never stored: a held lock means running, otherwise exit.json tells,
 and a start that left neither (its supervisor was killed) counts as exited. Reading takes no lock.
+
+Who makes or removes a container holds DATA/tmp/ID.lock meanwhile, so that `sweep` can tell what
+was left half done by somebody who died. Who starts or removes one holds its RUN lock.
 """
 
 from __future__ import annotations
 
 import os
 
-from daemonless import jsonio
+from daemonless import failpoints, jsonio
+from daemonless.clock import timestamp
 from daemonless.config import Paths
 from daemonless.errors import DaemonlessError, InvalidData, NameInUse, NotFound, UsageError
 from daemonless.files import (
     Lock,
+    boot_id,
     lock_is_held,
     make_private_directory,
     process_start_time,
     read_file,
+    remove_flat_directory,
     sync,
+    unlink_if_there,
     write_atomic,
 )
 
@@ -35,7 +42,28 @@ if TYPE_CHECKING:
     from typing import Any
 
 ID_DIGITS = "0123456789abcdef"
+SCHEMA = 1  # of container.json, state.json and exit.json
+_ID_LENGTH = 64
 _KILLED = 137  # a container whose supervisor was killed was killed with it
+_RECORD_TYPES: dict[str, type] = {
+    "id": str,
+    "name": str,
+    "created": str,
+    "image": str,
+    "imageId": str,
+    "args": list,
+    "labels": dict,
+    "request": dict,
+}
+_EXIT_TYPES: dict[str, type] = {
+    "exitCode": int,
+    "signal": int,
+    "started": str,
+    "finished": str,
+    "oomKilled": bool,
+    "error": str,
+}
+_STATE_TYPES: dict[str, type] = {"pid": int, "startTime": int, "bootId": str, "started": str, "ports": list}
 
 
 class Container:
@@ -45,27 +73,51 @@ class Container:
         self.id = container_id
         self.directory = f"{paths.data}/containers/{container_id}"
         self.run_directory = f"{paths.run}/containers/{container_id}"
+        self.damage: list[str] = []  # what of its last run cannot be read, one line each
         self._read: dict[str, dict[str, Any] | None] = {}
 
-    def _load(self, path: str) -> dict[str, Any] | None:
+    def _load(self, path: str, types: dict[str, type]) -> dict[str, Any] | None:
+        """Return the object at `path`, None if there is no file; raises InvalidData."""
         if path not in self._read:
             try:
                 value = jsonio.loads(read_file(path), what=path)
             except FileNotFoundError:
-                value = {}
+                self._read[path] = None
+                return None
+            except OSError as error:
+                raise InvalidData(f"{path} cannot be read: {error.strerror}", self._hint) from None
+            except InvalidData as error:
+                raise InvalidData(error.message, self._hint) from None
             if not isinstance(value, dict):
-                raise InvalidData(f"{path} does not hold a JSON object")
-            self._read[path] = value or None
+                raise InvalidData(f"{path} does not hold a JSON object", self._hint)
+            if types and value.get("schema") != SCHEMA:
+                raise InvalidData(
+                    f"{path} is of version {value.get('schema')!r}, which this daemonless does not know"
+                )
+            if not all(isinstance(value.get(key), kind) for key, kind in types.items()):
+                raise InvalidData(f"{path} does not hold what it should", self._hint)
+            self._read[path] = value
         return self._read[path]
+
+    @property
+    def _hint(self) -> str:
+        return f"remove the container: daemonless rm --force {self.id[:12]}"
+
+    @property
+    def is_there(self) -> bool:
+        """Whether the container, readable or not, exists."""
+        return os.path.lexists(self.directory)
 
     @property
     def record(self) -> dict[str, Any]:
         """container.json; raises NotFound if the container is gone, InvalidData if it is broken."""
-        record = self._load(f"{self.directory}/container.json")
+        path = f"{self.directory}/container.json"
+        record = self._load(path, _RECORD_TYPES)
         if record is None:
+            del self._read[path]
+            if self.is_there:
+                raise InvalidData(f"{path} is missing", self._hint)
             raise NotFound(f"no such container: {self.id[:12]}")
-        if record.get("schema") != 1 or "request" not in record:
-            raise InvalidData(f"{self.directory}/container.json is not of a version this daemonless knows")
         return record
 
     @property
@@ -78,24 +130,48 @@ class Container:
         """Return whether the record agrees with a claim of the name; an unreadable one agrees with all."""
         try:
             return bool(self.record["name"] == name)
-        except (DaemonlessError, OSError, KeyError):
+        except DaemonlessError:
             return True
 
     @property
     def state(self) -> dict[str, Any] | None:
-        """state.json of the current or last run, or None."""
-        return self._load(f"{self.run_directory}/state.json")
+        """state.json of the current or last run of this boot, or None."""
+        path = f"{self.run_directory}/state.json"
+        try:
+            state = self._load(path, _STATE_TYPES)
+        except InvalidData as error:
+            state = self._read[path] = None
+            self.damage.append(error.message)
+        # After a reboot that the run directory survived, pid and start time may be anybody's.
+        return state if state and state["bootId"] == boot_id() else None
 
     @property
     def exit(self) -> dict[str, Any] | None:
         """The exit record of the last run, or None; from the run directory if the disk was full."""
-        return self._load(f"{self.run_directory}/exit.json") or self._load(f"{self.directory}/exit.json")
+        for directory in (self.run_directory, self.directory):
+            path = f"{directory}/exit.json"
+            try:
+                record = self._load(path, _EXIT_TYPES)
+            except InvalidData as error:
+                record = self._read[path] = _unknown_exit(path)
+                self.damage.append(error.message)
+            if record and not self._is_of_an_earlier_run(record):
+                return record
+        return None
+
+    def _is_of_an_earlier_run(self, record: dict[str, Any]) -> bool:
+        """Whether a later run than the one this exit record tells of was killed with its supervisor."""
+        state = self.state
+        return state is not None and state["started"] != record["started"] and not self.is_supervised
 
     def spec(self) -> dict[str, Any]:
-        """config.json, the OCI runtime spec."""
-        spec = self._load(f"{self.directory}/config.json")
+        """config.json, the OCI runtime spec; raises InvalidData."""
+        path = f"{self.directory}/config.json"
+        spec = self._load(path, {})
         if spec is None:
-            raise InvalidData(f"container {self.id[:12]} has no config.json", "remove it: daemonless rm -f")
+            raise InvalidData(f"{path} is missing", self._hint)
+        if not all(isinstance(spec.get(key), dict) for key in ("process", "linux", "root")):
+            raise InvalidData(f"{path} is not a runtime spec", self._hint)
         return spec
 
     @property
@@ -115,7 +191,25 @@ class Container:
             return "running"
         if self.exit is not None:
             return "exited" if self.exit["started"] else "created"
-        return "exited" if self.state is not None else "created"
+        return "exited" if self._was_started else "created"
+
+    @property
+    def _was_started(self) -> bool:
+        """Whether a run came to its mounts and left no exit record: overlayfs made a directory."""
+        return self.state is not None or os.path.lexists(f"{self.directory}/work/work")
+
+    @property
+    def is_leftover(self) -> bool:
+        """Whether a run with --rm ended without removing the container, its supervisor being killed.
+
+        It cannot be started again: its overlay was not made to survive.
+        """
+        return (
+            self.record["request"].get("rm") is True
+            and not self.is_supervised
+            and self.is_there
+            and (self._was_started or self.exit is not None)
+        )
 
     @property
     def exit_code(self) -> int:
@@ -123,11 +217,45 @@ class Container:
         if self.exit is not None:
             code: int = self.exit["exitCode"]
             return code
-        return _KILLED if self.state is not None and not self.is_running else 0
+        return _KILLED if self.status == "exited" else 0
 
     def refresh(self) -> None:
         """Forget what was read."""
+        self.damage.clear()
         self._read.clear()
+
+    def try_lock(self) -> Lock | None:
+        """Take the lock that whoever starts, runs or removes the container holds.
+
+        None if somebody else has it. Raises NotFound if the container is gone, OSError if the
+        runtime directory cannot be written.
+        """
+        while True:
+            make_private_directory(self.run_directory)
+            lock = Lock(f"{self.run_directory}/lock")
+            try:
+                taken = lock.try_acquire()
+            except FileNotFoundError:
+                continue  # removed with its directory; is the container gone, too?
+            if not taken:
+                lock.release()
+                return None
+            if lock.is_in_place():
+                break
+            lock.release()
+        if not self.is_there:
+            remove_flat_directory(self.run_directory)
+            lock.release()
+            raise NotFound(f"no such container: {self.id[:12]}")
+        self.refresh()
+        return lock
+
+    @property
+    def _shown(self) -> str:
+        try:
+            return self.name
+        except DaemonlessError:
+            return self.id[:12]
 
     def pidfd(self) -> int:
         """Open the running process; raises NotFound if it is gone or its pid is another's.
@@ -136,16 +264,33 @@ class Container:
         """
         state = self.state
         if state is None or not self.is_supervised:
-            raise NotFound(f"container {self.name} is not running")
+            raise NotFound(f"container {self._shown} is not running")
         try:
             pidfd = os.pidfd_open(state["pid"])
             started = process_start_time(state["pid"])
         except (ProcessLookupError, FileNotFoundError):
-            raise NotFound(f"container {self.name} is not running") from None
+            raise NotFound(f"container {self._shown} is not running") from None
         if started != state["startTime"]:
             os.close(pidfd)
-            raise NotFound(f"container {self.name} is not running")
+            raise NotFound(f"container {self._shown} is not running")
         return pidfd
+
+
+def _unknown_exit(path: str) -> dict[str, Any]:
+    """Return what stands in for an exit record that cannot be read; its file knows when it was made."""
+    try:
+        ended = timestamp(os.lstat(path).st_mtime_ns)
+    except OSError:
+        ended = timestamp(0)
+    return {
+        "schema": SCHEMA,
+        "exitCode": 255,
+        "signal": 0,
+        "started": ended,
+        "finished": ended,
+        "oomKilled": False,
+        "error": "how it ended is not known: the record of it is damaged",
+    }
 
 
 class ContainerStore:
@@ -161,19 +306,64 @@ class ContainerStore:
         found = []
         for container in self._all():
             try:
-                found.append((container.record["created"], container))
-            except (DaemonlessError, OSError, KeyError):
+                if not self._collect(container):
+                    found.append((container.record["created"], container))
+            except (DaemonlessError, OSError):
                 continue
         found.sort(key=lambda pair: pair[0], reverse=True)
         return [container for _, container in found]
+
+    def _collect(self, container: Container) -> bool:
+        """Remove what a run with --rm has left; return whether it was such and is to be ignored."""
+        if not container.is_leftover:
+            return False
+        try:
+            lock = container.try_lock()
+            if lock:
+                self.forget(container)
+                lock.release()
+        except (DaemonlessError, OSError):
+            pass  # gone meanwhile, or on a disk that cannot be written
+        return True
+
+    def forget(self, container: Container) -> None:
+        """Take a container out of sight; whoever calls holds its lock.
+
+        What somebody who is killed here has not done, `sweep` does.
+        """
+        from daemonless.layers import trash  # noqa: PLC0415 - it brings user namespaces, for those who remove
+
+        data = self.paths.data
+        try:
+            intent = _hold_intent(data, container.id)
+        except OSError:  # the disk is full
+            intent = None
+        try:
+            name = container.name
+        except DaemonlessError:
+            name = ""
+        failpoints.reach("rm.discard")
+        if container.is_there:
+            trash.discard(data, container.directory)
+        failpoints.reach("rm.name")
+        if name:
+            self.release_name(name, container.id)
+        else:
+            self._release_names(container)
+        failpoints.reach("rm.run_directory")
+        remove_flat_directory(container.run_directory)
+        failpoints.reach("rm.intent")
+        if intent:
+            unlink_if_there(intent.path)
+            intent.release()
 
     def broken(self) -> list[Container]:
         """Return the containers whose container.json cannot be read."""
         result = []
         for container in self._all():
             try:
-                container.record["created"]
-            except (InvalidData, OSError, KeyError):
+                container.name  # noqa: B018 - reading it is the question
+            except (InvalidData, OSError):
                 result.append(container)
             except NotFound:
                 continue
@@ -185,7 +375,8 @@ class ContainerStore:
         except FileNotFoundError:
             return
         for name in names:
-            yield Container(self.paths, name)
+            if len(name) == _ID_LENGTH:
+                yield Container(self.paths, name)
 
     def find(self, text: str) -> Container:
         """Return the container of that name, id or unique id prefix.
@@ -198,16 +389,24 @@ class ContainerStore:
                 target = os.readlink(f"{self._names}/{text}")
             except OSError:
                 target = text
-            if len(target) == 64 and os.path.isdir(f"{self.directory}/{target}"):
+            if len(target) == _ID_LENGTH and os.path.lexists(f"{self.directory}/{target}"):
                 container = Container(self.paths, target)
                 if target == text or container.goes_by(text):
-                    return container
+                    return self._unless_leftover(container, text)
             if all(char in ID_DIGITS for char in text):
                 matches = [c for c in self._all() if c.id.startswith(text)]
                 if len(matches) == 1:
-                    return matches[0]
+                    return self._unless_leftover(matches[0], text)
                 if matches:
                     raise UsageError(f"container id prefix {text} is ambiguous", "give more of the id")
+        raise NotFound(f"no such container: {text}", "daemonless ps --all lists them")
+
+    def _unless_leftover(self, container: Container, text: str) -> Container:
+        try:
+            if not self._collect(container):
+                return container
+        except (DaemonlessError, OSError):
+            return container  # broken: whoever reads it will say so
         raise NotFound(f"no such container: {text}", "daemonless ps --all lists them")
 
     def latest(self) -> Container:
@@ -218,7 +417,10 @@ class ContainerStore:
         return containers[0]
 
     def sweep(self) -> None:
-        """Remove what makers of containers left behind when they were killed, and their names."""
+        """Finish what was left half done by makers and removers of containers who were killed.
+
+        A container that is there is whole: it was published, or its removal had not begun.
+        """
         staging = f"{self.paths.data}/tmp"
         try:
             entries = os.listdir(staging)
@@ -226,12 +428,15 @@ class ContainerStore:
             return
         for entry in entries:
             container_id = entry.removesuffix(".lock")
-            if entry == container_id or len(container_id) != 64:
+            if entry == container_id or len(container_id) != _ID_LENGTH:
                 continue
             lock = Lock(f"{staging}/{entry}")
             if lock.try_acquire():
                 if lock.is_in_place():
-                    self.release_all_names(container_id)
+                    container = Container(self.paths, container_id)
+                    self._release_names(container)
+                    if not container.is_there:
+                        remove_flat_directory(f"{self.paths.run}/containers/{container_id}")
                     _remove_staged(f"{staging}/{container_id}")
                     os.unlink(lock.path)
                 lock.release()
@@ -280,10 +485,11 @@ class ContainerStore:
         holding it, or is seen as a container.
         """
         made = lock_is_held(f"{self.paths.data}/tmp/{container_id}.lock")
-        return not made and not os.path.isdir(f"{self.directory}/{container_id}")
+        return not made and not os.path.lexists(f"{self.directory}/{container_id}")
 
     def claim_name(self, name: str, container_id: str) -> None:
         """Bind the name to the id; raises NameInUse."""
+        failpoints.reach("create.name")
         for _ in range(2):
             try:
                 os.symlink(container_id, f"{self._names}/{name}")
@@ -304,25 +510,29 @@ class ContainerStore:
         """Give the container another name. Raises NameInUse, or NotFound if it is removed meanwhile.
 
         The new name is claimed, the record replaced, the old name released; the record is what
-        counts. A crash between these leaves a claim that `find` does not believe and that gives
-        way to whoever wants the name.
+        counts. A crash between these leaves a claim that `find` does not believe, that gives way
+        to whoever wants the name, and that `sweep` removes.
         """
         link = f"{self._names}/{name}"
-        with Lock(f"{self.paths.data}/names.lock"):
+        with Lock(f"{self.paths.data}/names.lock"), _hold_intent(self.paths.data, container.id) as intent:
             container.refresh()
             record = container.record
             before = record["name"]
             if name == before:
+                os.unlink(intent.path)
                 return
             try:
                 self._clear_claim(name, os.readlink(link))
             except OSError:
                 pass  # it is free
+            failpoints.reach("rename.claim")
             try:
                 os.symlink(container.id, link)
             except FileExistsError:
+                os.unlink(intent.path)
                 raise self._in_use(name, f"remove it: daemonless rm -f {name}") from None
             try:
+                failpoints.reach("rename.record")
                 text = jsonio.dumps({**record, "name": name}).encode()
                 write_atomic(f"{container.directory}/container.json", text)
             except BaseException as error:
@@ -330,17 +540,21 @@ class ContainerStore:
                 if isinstance(error, FileNotFoundError):
                     raise NotFound(f"container {before} has been removed") from None
                 raise
+            failpoints.reach("rename.release")
             self.release_name(before, container.id)
+            failpoints.reach("rename.intent")
+            unlink_if_there(intent.path)
         container.refresh()
 
-    def release_all_names(self, container_id: str) -> None:
-        """Free whatever name belongs to the id, for a container whose record is unreadable."""
+    def _release_names(self, container: Container) -> None:
+        """Free the names bound to a container that is gone, or that goes by another."""
         try:
             names = os.listdir(self._names)
         except FileNotFoundError:
             return
         for name in names:
-            self.release_name(name, container_id)
+            if not (container.is_there and container.goes_by(name)):
+                self.release_name(name, container.id)
 
     def release_name(self, name: str, container_id: str) -> None:
         """Free the name if it still belongs to the id."""
@@ -352,6 +566,16 @@ class ContainerStore:
             pass
 
 
+def _hold_intent(data: str, container_id: str) -> Lock:
+    """Take the lock that tells `sweep` that somebody is making, renaming or removing the container."""
+    lock = Lock(f"{data}/tmp/{container_id}.lock")
+    lock.acquire()
+    while not lock.is_in_place():  # swept, or given up by another, between its creation and its locking
+        lock.release()
+        lock.acquire()
+    return lock
+
+
 class Staging:
     """A container under construction: invisible until `publish`, swept if its maker dies."""
 
@@ -359,13 +583,14 @@ class Staging:
         self.store = store
         self.id = container_id
         self.directory = f"{store.paths.data}/tmp/{container_id}"
-        self._lock = Lock(f"{self.directory}.lock")
-        self._lock.acquire()
-        while not self._lock.is_in_place():  # swept between its creation and its locking
-            self._lock.release()
-            self._lock.acquire()
-        os.mkdir(self.directory, 0o700)
+        self._lock = _hold_intent(store.paths.data, container_id)
         self._name = ""
+        try:
+            failpoints.reach("create.stage")
+            os.mkdir(self.directory, 0o700)
+        except BaseException:
+            self._unlock()
+            raise
 
     def claim_name(self, name: str) -> None:
         """Claim the container's name; raises NameInUse."""
@@ -374,18 +599,21 @@ class Staging:
 
     def publish(self) -> None:
         """Make the container visible, complete, under its id and name."""
+        failpoints.reach("create.publish")
         os.rename(self.directory, f"{self.store.directory}/{self.id}")
+        failpoints.reach("create.unlock")
         self._unlock()
 
     def abandon(self) -> None:
         """Undo everything; what was there before is as it was."""
-        if self._name:
-            self.store.release_name(self._name, self.id)
-        _remove_staged(self.directory)
+        if not os.path.lexists(f"{self.store.directory}/{self.id}"):
+            if self._name:
+                self.store.release_name(self._name, self.id)
+            _remove_staged(self.directory)
         self._unlock()
 
     def _unlock(self) -> None:
-        os.unlink(self._lock.path)
+        unlink_if_there(self._lock.path)
         self._lock.release()
 
 
@@ -396,6 +624,7 @@ def event_details(record: dict[str, Any]) -> dict[str, Any]:
 
 def sync_bundle(directory: str) -> None:
     """Make what create has written survive a power loss."""
+    failpoints.reach("create.sync")
     for path in (f"{directory}/config.json", f"{directory}/container.json", directory):
         sync(path)
 

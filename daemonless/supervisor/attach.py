@@ -7,6 +7,7 @@ import _socket
 import fcntl
 import os
 import select
+import sys
 import termios
 import tty
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 DETACHED = -1  # in place of an exit status
-_SIGWINCH = 28
+_SIGKILL, _SIGWINCH = 9, 28
 # all that can be caught but job control, faults, SIGCHLD, SIGPIPE and the terminal's own
 _PROXIED_SIGNALS = (1, 2, 3, 10, 12, 14, 15)
 
@@ -55,6 +56,27 @@ def connect(run_directory: str) -> _socket.socket:
         socket.close()
         raise NotFound("the container is not running") from None
     return socket
+
+
+def kill_supervisor(run_directory: str) -> None:
+    """Kill the supervisor, and with it the container; raises NotFound if none listens.
+
+    The kernel tells whose socket it is (SO_PEERCRED, unix(7)); no file has to be believed.
+    """
+    socket = connect(run_directory)
+    pid = int.from_bytes(socket.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 12)[:4], sys.byteorder)
+    try:
+        # opened while the connection stands, so that it is the listener's process and no successor's
+        pidfd = os.pidfd_open(pid)
+        hung_up = select.poll()
+        hung_up.register(socket.fileno(), 0)  # POLLHUP needs no asking
+        if not hung_up.poll(0):
+            _signal.pidfd_send_signal(pidfd, _SIGKILL)
+        os.close(pidfd)
+    except OSError:
+        pass  # it has just ended
+    finally:
+        socket.close()
 
 
 def wait_ready(socket: _socket.socket) -> int:

@@ -16,10 +16,10 @@ import select
 import termios
 import time
 
-from daemonless import jsonio, syscalls
+from daemonless import failpoints, jsonio, syscalls
 from daemonless.clock import timestamp
-from daemonless.errors import Conflict, DaemonlessError
-from daemonless.files import Lock, process_start_time, unlink_if_there, write_atomic
+from daemonless.errors import DaemonlessError
+from daemonless.files import Lock, boot_id, process_start_time, unlink_if_there, write_atomic
 from daemonless.isolation.launch import Launched, Start, launch
 from daemonless.isolation.slirp4netns import Slirp4netns
 from daemonless.isolation.sync import pack_error
@@ -44,6 +44,7 @@ class Job(Record):
     """What to supervise; plain data from the bundle, and what the model wants done at the end."""
 
     run_directory: str  # holds state.json, the lock and the attach socket
+    lock: Lock  # taken by who asked for the start, held by the supervisor as long as it lives
     log_path: str
     start: Start
     finish: Callable[
@@ -100,13 +101,9 @@ def supervise(job: Job, client_socket: _socket.socket) -> None:
     """
     for number in (_SIGHUP, _SIGINT, _SIGQUIT):
         _signal.signal(number, _signal.SIG_IGN)
-    os.chdir(job.run_directory)
     client = _Client(client_socket)
-    lock = Lock("lock")
-    if not lock.try_acquire():
-        client.send(protocol.FAILED + pack_error(Conflict("the container is already running"), "start"))
-        return
     try:
+        os.chdir(job.run_directory)
         monitor = _Monitor(job, client)
     except (DaemonlessError, OSError) as error:
         if job.network:
@@ -116,7 +113,8 @@ def supervise(job: Job, client_socket: _socket.socket) -> None:
         client.send(protocol.FAILED + pack_error(error, "start the container"))
     else:
         monitor.run()
-    lock.release()
+    failpoints.reach("end.unlock")
+    job.lock.release()
     job.afterwards()
 
 
@@ -133,21 +131,17 @@ def exit_record(started: str, code: int, *, signal: int = 0, error: str = "") ->
     }
 
 
-def boot_id() -> str:
-    """Return the kernel's random id of this boot (random(4))."""
-    with open("/proc/sys/kernel/random/boot_id", "rb", buffering=0) as file:
-        return file.read(36).decode()
-
-
 class _Monitor:
     def __init__(self, job: Job, client: _Client) -> None:
         self.job = job
         self.clients = {client.socket.fileno(): client}
         self.first_client = client.socket.fileno()
+        failpoints.reach("start.log")
         self.log = LogWriter(job.log_driver, job.log_path)
         self.poll = select.poll()
         self.listener = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
         unlink_if_there(protocol.SOCKET_NAME)
+        failpoints.reach("start.socket")
         self.listener.bind(protocol.SOCKET_NAME)
         self.listener.listen(16)
         self.started = ""
@@ -163,6 +157,7 @@ class _Monitor:
             if fd >= 0:
                 os.set_blocking(fd, False)
         _signal.signal(_SIGTERM, self._pass_on)
+        failpoints.reach("start.ready")
         self._tell(client, protocol.READY + jsonio.dumps({"pid": self.process.pid}).encode())
 
     def _start(self) -> Launched:
@@ -204,7 +199,9 @@ class _Monitor:
             "cgroup": self.job.start.cgroup,
             "ports": [port.as_dict() for port in ports],
         }
+        failpoints.reach("start.state")
         write_atomic(f"{self.job.run_directory}/state.json", jsonio.dumps(state).encode(), durable=False)
+        failpoints.reach("start.exec")
 
     def _pass_on(self, number: int, _frame: object) -> None:
         """Hand a signal for the supervisor to the container, whose end then ends us."""
@@ -373,10 +370,12 @@ class _Monitor:
         self.log.close()
         self.listener.close()
         unlink_if_there(protocol.SOCKET_NAME)
+        failpoints.reach("end.record")
         try:
             self.job.finish(record)
         except OSError:  # nowhere to write it: those who wait are told all the same
             pass
+        failpoints.reach("end.tell")
         packet = protocol.EXIT + jsonio.dumps(record).encode()
         for client in list(self.clients.values()):
             client.socket.setblocking(True)
@@ -412,7 +411,7 @@ def spawn(job: Job, keep: tuple[int, ...] = ()) -> tuple[int, _socket.socket]:
         for number in (0, 1, 2):
             os.dup2(null, number, inheritable=True)
         first = 3
-        for fd in sorted({theirs.fileno(), *keep}):
+        for fd in sorted({theirs.fileno(), job.lock.fd, *keep}):
             if fd > first:
                 syscalls.close_range(first, fd - 1)
             first = fd + 1

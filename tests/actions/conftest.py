@@ -15,7 +15,7 @@ from daemonless.config import Paths
 from daemonless.containers.host_facts import HostFacts
 from daemonless.containers.request import RunRequest
 from daemonless.containers.spec import build_spec
-from daemonless.files import Lock
+from daemonless.files import Lock, boot_id
 from daemonless.images.store import Image, ImageStore
 from daemonless.isolation.userns import IdMap
 from daemonless.oci.image import OCI_CONFIG, OCI_MANIFEST, Descriptor
@@ -124,7 +124,7 @@ class World:
             "status": "running",
             "pid": 4242,
             "startTime": 1,
-            "bootId": "",
+            "bootId": boot_id(),
             "started": started,
             "supervisor": 4241,
             "ports": list(ports),

@@ -196,9 +196,14 @@ def test_templates_reach_every_field(three: Any, say: Say) -> None:
 
 
 def test_a_killed_supervisor_leaves_an_exited_container(three: Any, say: Say) -> None:
+    three.runs(three.add(4, "kept", before(5)), before(4))
     for lock in three.locks:
         lock.release()
-    assert say("ps", "-l", "--format", "{{.Status}}|{{.ExitCode}}|{{.Pid}}") == "Exited (137)|137|0\n"
+    assert say("ps", "-l", "--format", "{{.Names}}|{{.Status}}|{{.ExitCode}}|{{.Pid}}") == (
+        "kept|Exited (137)|137|0\n"
+    )
+    # "web" was run with --rm, which its supervisor did not live to do
+    assert say("ps", "-a", "--format", "{{.Names}}").split() == ["old", "done", "kept"]
 
 
 def test_a_damaged_container_does_not_hide_the_others(three: Any) -> None:

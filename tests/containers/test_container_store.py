@@ -7,7 +7,7 @@ from daemonless import jsonio
 from daemonless.config import Paths
 from daemonless.containers.store import Container, ContainerStore
 from daemonless.errors import InvalidData, NameInUse, NotFound, UsageError
-from daemonless.files import Lock, write_atomic
+from daemonless.files import Lock, boot_id, write_atomic
 
 IDS = ["a" * 63 + digit for digit in "0123456789"]
 
@@ -27,7 +27,17 @@ def make(paths, container_id, name, created="2026-11-23T20:42:00Z"):
     except NameInUse:
         staging.abandon()
         raise
-    record = {"schema": 1, "id": container_id, "name": name, "created": created, "request": {}}
+    record = {
+        "schema": 1,
+        "id": container_id,
+        "name": name,
+        "created": created,
+        "image": "image:latest",
+        "imageId": "sha256:" + "0" * 64,
+        "args": ["true"],
+        "labels": {},
+        "request": {},
+    }
     write_atomic(f"{staging.directory}/container.json", jsonio.dumps(record).encode())
     staging.publish()
     return Container(paths, container_id)
@@ -179,12 +189,29 @@ def test_one_broken_record_hides_no_other_container(paths, content):
 
 
 def exit_json(container, **values):
-    record = {"schema": 1, "exitCode": 0, "signal": 0, "started": "2026", **values}
+    record = {
+        "schema": 1,
+        "exitCode": 0,
+        "signal": 0,
+        "started": "2026",
+        "finished": "2026",
+        "oomKilled": False,
+        "error": "",
+        **values,
+    }
     write_atomic(f"{container.directory}/exit.json", jsonio.dumps(record).encode())
 
 
-def state_json(container, pid, start_time):
-    state = {"schema": 1, "status": "running", "pid": pid, "startTime": start_time}
+def state_json(container, pid, start_time, boot=boot_id()):  # noqa: B008
+    state = {
+        "schema": 1,
+        "status": "running",
+        "pid": pid,
+        "startTime": start_time,
+        "bootId": boot,
+        "started": "2026",
+        "ports": [],
+    }
     write_atomic(f"{run_directory(container)}/state.json", jsonio.dumps(state).encode())
 
 
@@ -201,6 +228,9 @@ def test_status_follows_the_files_and_the_lock(paths):
     exit_json(container, exitCode=3)
     ended = Container(paths, IDS[0])
     assert (ended.status, ended.exit_code) == ("exited", 3)
+    exit_json(container, exitCode=4, started="2025")  # of the run before the one that was killed
+    assert (Container(paths, IDS[0]).status, Container(paths, IDS[0]).exit_code) == ("exited", 137)
+    os.unlink(f"{container.run_directory}/state.json")
     exit_json(container, exitCode=127, started="")
     assert Container(paths, IDS[0]).status == "created"
 

@@ -2,7 +2,8 @@ import os
 
 import pytest
 
-from daemonless.containers.netfiles import NetworkFacts, hosts, remove_files, resolv_conf, write_files
+from daemonless.containers.netfiles import NetworkFacts, hosts, resolv_conf, write_files
+from daemonless.files import remove_flat_directory
 
 HOST_RESOLV = """\
 # made by somebody
@@ -82,6 +83,6 @@ def test_files_are_written_and_removed(tmp_path):
     assert sorted(os.listdir(directory)) == [".containerenv", "hostname", "hosts", "resolv.conf"]
     assert (directory / "hostname").read_text() == "box\n"
     assert (directory / "hosts").stat().st_mode & 0o777 == 0o644
-    remove_files(str(directory))
+    remove_flat_directory(str(directory))
     assert not directory.exists()
-    remove_files(str(directory))
+    remove_flat_directory(str(directory))
