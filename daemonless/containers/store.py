@@ -513,38 +513,43 @@ class ContainerStore:
         counts. A crash between these leaves a claim that `find` does not believe, that gives way
         to whoever wants the name, and that `sweep` removes.
         """
-        link = f"{self._names}/{name}"
         with Lock(f"{self.paths.data}/names.lock"), _hold_intent(self.paths.data, container.id) as intent:
-            container.refresh()
-            record = container.record
-            before = record["name"]
-            if name == before:
+            try:
+                self._rename(container, name)
+            except DaemonlessError:
                 os.unlink(intent.path)
-                return
-            try:
-                self._clear_claim(name, os.readlink(link))
-            except OSError:
-                pass  # it is free
-            failpoints.reach("rename.claim")
-            try:
-                os.symlink(container.id, link)
-            except FileExistsError:
-                os.unlink(intent.path)
-                raise self._in_use(name, f"remove it: daemonless rm -f {name}") from None
-            try:
-                failpoints.reach("rename.record")
-                text = jsonio.dumps({**record, "name": name}).encode()
-                write_atomic(f"{container.directory}/container.json", text)
-            except BaseException as error:
-                os.unlink(link)
-                if isinstance(error, FileNotFoundError):
-                    raise NotFound(f"container {before} has been removed") from None
                 raise
-            failpoints.reach("rename.release")
-            self.release_name(before, container.id)
             failpoints.reach("rename.intent")
-            unlink_if_there(intent.path)
+            os.unlink(intent.path)
         container.refresh()
+
+    def _rename(self, container: Container, name: str) -> None:
+        link = f"{self._names}/{name}"
+        container.refresh()
+        record = container.record
+        before = record["name"]
+        if name == before:
+            return
+        try:
+            self._clear_claim(name, os.readlink(link))
+        except OSError:
+            pass  # it is free
+        failpoints.reach("rename.claim")
+        try:
+            os.symlink(container.id, link)
+        except FileExistsError:
+            raise self._in_use(name, f"remove it: daemonless rm -f {name}") from None
+        try:
+            text = jsonio.dumps({**record, "name": name}).encode()
+            failpoints.reach("rename.record")
+            write_atomic(f"{container.directory}/container.json", text)
+        except BaseException as error:
+            os.unlink(link)
+            if isinstance(error, FileNotFoundError):
+                raise NotFound(f"container {before} has been removed") from None
+            raise
+        failpoints.reach("rename.release")
+        self.release_name(before, container.id)
 
     def _release_names(self, container: Container) -> None:
         """Free the names bound to a container that is gone, or that goes by another."""
