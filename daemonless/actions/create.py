@@ -107,4 +107,4 @@ def _remove_named(args: Args, name: str) -> None:
         container = ContainerStore(args.paths).find(name)
     except NotFound:
         return
-    ending.remove(args.paths, container, force=True)
+    ending.remove_if_there(args.paths, container)

@@ -90,7 +90,7 @@ def _free(args: Args, image: Image) -> None:
                 f"remove that first: daemonless rm {container.name}; or with the image: rmi --force",
                 exit_status=_IN_USE,
             )
-        ending.remove(args.paths, container, force=True)
+        ending.remove_if_there(args.paths, container)
 
 
 def users(store: ContainerStore, image_id: str) -> list[Container]:

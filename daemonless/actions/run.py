@@ -7,7 +7,6 @@ import os
 from daemonless.actions import create
 from daemonless.actions.descriptors import check_descriptors
 from daemonless.containers import ending, starting
-from daemonless.errors import DaemonlessError
 from daemonless.supervisor.attach import DETACHED, Streams, take_part
 
 TYPE_CHECKING = False
@@ -25,9 +24,9 @@ def main(args: Args) -> int:
         args.warn("the input is not a terminal, so --tty --interactive may not work as expected")
     try:
         started = starting.start(paths, container, attached=not args.detach, preserve_fds=args.preserve_fds)
-    except DaemonlessError:
+    except BaseException:
         if request.rm:  # a supervisor that came far enough has removed it already
-            ending.remove(paths, container, force=True)
+            ending.remove_if_there(paths, container)
         raise
     if args.pidfile:
         create.write_new_file(args.pidfile, str(started.pid))

@@ -117,6 +117,14 @@ def remove(paths: Paths, container: Container, *, force: bool = False, grace: fl
             lock.release()
 
 
+def remove_if_there(paths: Paths, container: Container) -> None:
+    """Remove a container, ended at once if it runs; one that is gone already is fine."""
+    try:
+        remove(paths, container, force=True)
+    except NotFound:
+        pass
+
+
 def _lock_to_remove(container: Container, *, force: bool) -> Lock | None:
     """Take the container's lock, with `force` from a supervisor that is killed with its container.
 
