@@ -64,6 +64,10 @@ def modules_after(*words: str) -> tuple[int, set[str]]:
         (["container", "exists", "nothing"], 1),
         (["image", "exists", "nothing"], 1),
         (["version"], 0),
+        (["volume", "create", "data"], 0),
+        (["volume", "ls", "--filter", "name=x"], 0),
+        (["volume", "exists", "nothing"], 1),
+        (["volume", "rm", "nothing"], 1),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )

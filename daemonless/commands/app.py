@@ -35,6 +35,7 @@ _OPTIONS_FIRST = {"create", "exec", "run", "top"}
 
 _CONTAINERS = "Containers"
 _IMAGES = "Images"
+_VOLUMES = "Volumes"
 _OBJECTS = "By kind of object"
 _OTHER = "This program"
 # A name with an underscore is a command that only a group has: `container exists`.
@@ -59,6 +60,12 @@ COMMANDS = {
     "tag": _IMAGES,
     "rmi": _IMAGES,
     "image_exists": _IMAGES,
+    "volume_create": _VOLUMES,
+    "volume_ls": _VOLUMES,
+    "volume_inspect": _VOLUMES,
+    "volume_rm": _VOLUMES,
+    "volume_prune": _VOLUMES,
+    "volume_exists": _VOLUMES,
     "info": _OTHER,
     "version": _OTHER,
     "completion": _OTHER,
@@ -86,11 +93,16 @@ GROUPS: dict[str, tuple[str, dict[str, Entry]]] = {
             "exists": Entry("image_exists", {}),
         },
     ),
+    "volume": (
+        "Work with volumes.",
+        {name: Entry(f"volume_{name}", {}) for name in ("create", "ls", "inspect", "rm", "prune", "exists")},
+    ),
 }
 # Further spellings, accepted but not listed.
 SYNONYMS = {
     "container": {"list": "ls", "ps": "ls", "remove": "rm"},
     "image": {"list": "ls", "remove": "rm"},
+    "volume": {"list": "ls", "remove": "rm"},
 }
 
 

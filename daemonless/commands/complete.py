@@ -42,6 +42,14 @@ def images(ctx: typer.Context, incomplete: str) -> list[str]:
     return sorted({*full, *short})
 
 
+def volumes(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Complete a volume's name."""
+    try:
+        return sorted(os.listdir(f"{_paths(ctx).data}/volumes"))
+    except (OSError, DaemonlessError):
+        return []
+
+
 def containers_or_images(ctx: typer.Context, incomplete: str) -> list[str]:
     """Complete what `inspect` takes."""
     return [*containers(ctx, incomplete), *images(ctx, incomplete)]

@@ -56,6 +56,16 @@ GROUPS: dict[str, dict[str, tuple[str, dict[str, str]]]] = {
         'list': ('images', {}),
         'remove': ('rmi', {}),
     },
+    'volume': {
+        'create': ('volume_create', {}),
+        'ls': ('volume_ls', {}),
+        'inspect': ('volume_inspect', {}),
+        'rm': ('volume_rm', {}),
+        'prune': ('volume_prune', {}),
+        'exists': ('volume_exists', {}),
+        'list': ('volume_ls', {}),
+        'remove': ('volume_rm', {}),
+    },
 }
 COMMANDS: dict[str, Spec] = {
     'run': {
@@ -703,6 +713,104 @@ COMMANDS: dict[str, Spec] = {
         'arguments': (('image', False, True),),
         'defaults': {
             'image': None,
+        },
+        'interspersed': True,
+    },
+    'volume_create': {
+        'options': {
+            '--driver': ('driver', 'text'),
+            '-d': ('driver', 'text'),
+            '--label': ('label', 'list'),
+            '-l': ('label', 'list'),
+            '--opt': ('opt', 'list'),
+            '-o': ('opt', 'list'),
+            '--uid': ('uid', 'int'),
+            '--gid': ('gid', 'int'),
+            '--ignore': ('ignore', True),
+        },
+        'arguments': (('name', False, False),),
+        'defaults': {
+            'name': None,
+            'driver': 'local',
+            'label': (),
+            'opt': (),
+            'uid': None,
+            'gid': None,
+            'ignore': False,
+        },
+        'interspersed': True,
+    },
+    'volume_ls': {
+        'options': {
+            '--filter': ('filter', 'list'),
+            '-f': ('filter', 'list'),
+            '--quiet': ('quiet', True),
+            '-q': ('quiet', True),
+            '--format': ('format', 'text'),
+            '--noheading': ('noheading', True),
+            '-n': ('noheading', True),
+        },
+        'arguments': (),
+        'defaults': {
+            'filter': (),
+            'quiet': False,
+            'format': None,
+            'noheading': False,
+        },
+        'interspersed': True,
+    },
+    'volume_inspect': {
+        'options': {
+            '--all': ('all', True),
+            '-a': ('all', True),
+            '--format': ('format', 'text'),
+            '-f': ('format', 'text'),
+        },
+        'arguments': (('volumes', True, False),),
+        'defaults': {
+            'volumes': (),
+            'all': False,
+            'format': None,
+        },
+        'interspersed': True,
+    },
+    'volume_rm': {
+        'options': {
+            '--all': ('all', True),
+            '-a': ('all', True),
+            '--force': ('force', True),
+            '-f': ('force', True),
+            '--timeout': ('timeout', 'int'),
+            '--time': ('timeout', 'int'),
+            '-t': ('timeout', 'int'),
+        },
+        'arguments': (('volumes', True, False),),
+        'defaults': {
+            'volumes': (),
+            'all': False,
+            'force': False,
+            'timeout': None,
+        },
+        'interspersed': True,
+    },
+    'volume_prune': {
+        'options': {
+            '--force': ('force', True),
+            '-f': ('force', True),
+            '--filter': ('filter', 'list'),
+        },
+        'arguments': (),
+        'defaults': {
+            'force': False,
+            'filter': (),
+        },
+        'interspersed': True,
+    },
+    'volume_exists': {
+        'options': {},
+        'arguments': (('volume', False, True),),
+        'defaults': {
+            'volume': None,
         },
         'interspersed': True,
     },

@@ -94,11 +94,12 @@ def tmpfs(value: str, option: str = "--tmpfs") -> Mount:
         destination=_destination(destination, option, value),
         type="tmpfs",
         source="tmpfs",
-        options=_tmpfs_options(options.split(",") if options else (), option, value),
+        options=tmpfs_options(options.split(",") if options else (), option, value),
     )
 
 
-def _tmpfs_options(words: Iterable[str], option: str, value: str) -> tuple[str, ...]:
+def tmpfs_options(words: Iterable[str], option: str, value: str) -> tuple[str, ...]:
+    """Return the complete options of a tmpfs."""
     chosen: list[str] = []
     for word in words:
         key, equals, text = word.partition("=")
@@ -198,7 +199,7 @@ def mount(value: str, cwd: str, option: str = "--mount") -> Mount:
         words += _mount_key(kind, key, text, option, value)
     if kind == "tmpfs":
         return Mount(
-            destination=destination, type=kind, source=kind, options=_tmpfs_options(words, option, value)
+            destination=destination, type=kind, source=kind, options=tmpfs_options(words, option, value)
         )
     path = os.path.normpath(os.path.join(cwd, source))
     return Mount(destination=destination, type=kind, source=path, options=bind_options(words, option, value))

@@ -1,0 +1,46 @@
+"""`volume ls`: list the volumes."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from daemonless.commands.invoke import perform
+from daemonless.commands.options import selection, volumes
+
+
+def volume_ls(
+    ctx: typer.Context,
+    *,
+    filter: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--filter",
+            "-f",
+            metavar="KEY=VALUE",
+            help=f"List what matches {volumes.FILTERS}",
+            rich_help_panel=selection.SELECTION,
+        ),
+    ] = None,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Print only names.", rich_help_panel=selection.OUTPUT)
+    ] = False,
+    format: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            metavar="TEMPLATE",
+            help="Print json, or what a Go template makes of each volume; table aligns columns.",
+            rich_help_panel=selection.OUTPUT,
+        ),
+    ] = None,
+    noheading: Annotated[
+        bool,
+        typer.Option(
+            "--noheading", "-n", help="Leave out the column headings.", rich_help_panel=selection.OUTPUT
+        ),
+    ] = False,
+) -> None:
+    """List the volumes."""
+    perform(ctx)

@@ -1,0 +1,1 @@
+"""Volumes: directories of data that outlive the containers they are mounted in."""
