@@ -113,6 +113,21 @@ class Bench:
             yield self.alternate(row, lambda subject: subject.time("ps", "--all"))
             self.remove_all()
 
+    def stopped(self) -> Iterator[Row]:
+        """List a thousand containers, in storage of their own: removing them one by one takes minutes."""
+        many = {subject.name: subject.elsewhere(self.fresh_directory()) for subject in self.both}
+        create = ("create", "--network=none", self.image, "true")
+        for subject in many.values():
+            subject("pull", "--quiet", "--tls-verify=false", self.image)
+            subject.time(*create, count=1000, parallel=os.cpu_count() or 1)
+        yield self.alternate(
+            Row("`ps --all`, 1,000 stopped containers", bar=1.0),
+            lambda subject: many[subject.name].time("ps", "--all"),
+        )
+        yield self.alternate(
+            Row("`ps`, 1,000 stopped containers"), lambda subject: many[subject.name].time("ps")
+        )
+
     def burst(self) -> Iterator[Row]:
         def once(subject: Daemonless | Podman) -> float:
             return subject.time("run", "--rm", "--network=none", self.image, "true", count=50, parallel=10)
@@ -183,7 +198,7 @@ class Bench:
         self.registry.close()
 
 
-ROWS = ("run", "detached", "exec", "ps", "burst", "pull", "memory")
+ROWS = ("run", "detached", "exec", "ps", "stopped", "burst", "pull", "memory")
 
 
 def describe(user: User, ours: str) -> str:

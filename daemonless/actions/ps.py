@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
+import sys
 import time
 
 from daemonless.actions.format import Listing
-from daemonless.actions.psrow import HEADINGS, Row, as_podman
+from daemonless.actions.psrow import HEADINGS, NAMESPACES, Row, Shared, as_podman
 from daemonless.containers.store import ContainerStore
+from daemonless.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,60 +16,65 @@ if TYPE_CHECKING:
     from typing import Any
 
     from daemonless.actions.args import Args
-    from daemonless.containers.store import Container
 
 _DEFAULT = "table {{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}\t{{.Names}}"
+_BY_NAMESPACE = "table {{.ID}}\t{{.Names}}\t{{.Pid}}" + "".join(f"\t{{{{.{name}}}}}" for name in NAMESPACES)
 _ORDERS: dict[str, Callable[[Row], Any]] = {
-    "command": lambda row: row.container.record["args"],
-    "created": lambda row: row.container.record["created"],
+    "command": lambda row: row.record["args"],
+    "created": lambda row: row.record["created"],
     "id": lambda row: row.container.id,
-    "image": lambda row: row.container.record["image"],
-    "names": lambda row: row.container.name,
-    "runningfor": lambda row: row.container.record["created"],
+    "image": lambda row: row.record["image"],
+    "names": lambda row: row.record["name"],
+    "runningfor": lambda row: row.record["created"],
+    "size": lambda row: row.shared.sizes(row.container)[1],
     "status": lambda row: row.status,
 }
+_CLEAR = "\x1b[H\x1b[2J"
 
 
 def main(args: Args) -> int:
-    """Print the containers that were asked for."""
-    store = ContainerStore(args.paths)
-    containers = store.containers()
-    rows = _chosen(args, containers)
+    """Print the containers that were asked for, once or every so many seconds."""
+    if args.watch < 0:
+        raise UsageError(f"--watch {args.watch} is not a number of seconds")
+    while True:
+        text = _listing(args)
+        print(f"{_CLEAR}{text}" if args.watch and sys.stdout.isatty() else text, end="", flush=True)
+        if not args.watch:
+            return 0
+        time.sleep(args.watch)
+
+
+def _listing(args: Args) -> str:
+    rows = _chosen(args)
     rows.sort(key=_ORDERS[args.sort])
     if args.quiet:
-        out = "".join(f"{row['ID']}\n" for row in rows)
-    else:
-        template = args.format or _DEFAULT
-        shown = [as_podman(row) for row in rows] if template.strip() == "json" else None
-        out = Listing(rows, HEADINGS).render(template, noheading=args.noheading, as_json=shown)
-    print(out, end="")
-    _warn_of_broken(args, store, len(containers))
-    return 0
+        return "".join(f"{row['ID']}\n" for row in rows)
+    template = args.format or (_BY_NAMESPACE if args.ns else _DEFAULT)
+    if not args.format and not args.ns:
+        template += "\t{{.Pod}}\t{{.PodName}}" if args.pod else ""
+        template += "\t{{.Size}}" if args.size else ""
+    shown = [as_podman(row, size=args.size) for row in rows] if template.strip() == "json" else None
+    return Listing(rows, HEADINGS).render(template, noheading=args.noheading, as_json=shown)
 
 
-def _warn_of_broken(args: Args, store: ContainerStore, readable: int) -> None:
-    """Name the containers that are left out; looked for only if there are more than could be read."""
-    try:
-        number = len(os.listdir(store.directory))
-    except FileNotFoundError:
-        return
-    for broken in store.broken() if number > readable else ():
-        args.warn(f"container {broken.id[:12]} cannot be read; daemonless rm --force removes it")
-
-
-def _chosen(args: Args, containers: list[Container]) -> list[Row]:
+def _chosen(args: Args) -> list[Row]:
     """Return the rows of the containers that the options choose, newest first."""
     now = time.time()
     keep, keys = _filters(args, now)
     last = 1 if args.latest else args.last
     everything = args.all or last >= 0 or bool(keys & {"status", "exited"})
+    containers, broken = ContainerStore(args.paths).survey(supervised=not everything)
+    for each in broken:
+        args.warn(f"container {each.id[:12]} cannot be read; daemonless rm --force removes it")
+    shared = Shared(args.paths, containers)
     rows: list[Row] = []
     for container in containers:
-        row = Row(container, now, no_trunc=args.no_trunc)
+        row = Row(container, shared, now, no_trunc=args.no_trunc)
         if last >= 0 and len(rows) == last:
             break
-        if (everything or row.status == "running") and keep(row):
+        if (everything or row.is_alive) and keep(row):
             rows.append(row)
+    shared.containers = [row.container for row in rows]
     return rows
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     Test = Callable[[Row], bool]
 
-# podman's words for a status; the ones no container of ours can have are accepted and match none
+# the words for a status; those that no container of ours can have are accepted and match none
 _STATUSES = {
     "stopped": "exited",
     **{
@@ -94,13 +94,12 @@ def _exited(value: str, paths: Paths, now: float) -> Test:
         code = int(value)
     except ValueError:
         raise UsageError(f"exited={value} is not a filter: the value is an exit status") from None
-    return lambda row: row.status == "exited" and row.container.exit_code == code
+    return lambda row: row.status == "exited" and row["ExitCode"] == code
 
 
 def _status(value: str, paths: Paths, now: float) -> Test:
-    status = _STATUSES.get(value)
-    if status is None:
-        raise UsageError(f"status={value} is not a filter", f"the words are {', '.join(sorted(_STATUSES))}")
+    _one_of("status", value, sorted(_STATUSES))
+    status = _STATUSES[value]
     return lambda row: row.status == status
 
 
@@ -128,21 +127,77 @@ def _no_label(value: str, paths: Paths, now: float) -> Test:
 
 
 def _publish(value: str, paths: Paths, now: float) -> Test:
-    port, _, protocol = value.partition("/")
-    first, _, last = port.partition("-")
-    if not first.isdecimal() or (last and not last.isdecimal()):
-        raise UsageError(f"publish={value} is not a filter", "write PORT, FIRST-LAST or PORT/PROTOCOL")
-    low, high = int(first), int(last or first)
-    return lambda row: any(
-        low <= entry["host_port"] <= high and entry["protocol"] in (protocol or entry["protocol"],)
-        for entry in row.ports
-    )
+    wanted = _PortRange("publish", value)
+    return lambda row: any((entry["host_port"], entry["protocol"]) in wanted for entry in row.ports)
+
+
+def _expose(value: str, paths: Paths, now: float) -> Test:
+    wanted = _PortRange("expose", value)
+
+    def test(row: Row) -> bool:
+        if any((entry["container_port"], entry["protocol"]) in wanted for entry in row.ports):
+            return True
+        exposed = row["ExposedPorts"] or {}
+        return any((int(port), protocol) in wanted for port in exposed for protocol in exposed[port])
+
+    return test
+
+
+class _PortRange:
+    """The ports of a filter: PORT, FIRST-LAST, with or without a protocol."""
+
+    def __init__(self, key: str, value: str) -> None:
+        port, _, self.protocol = value.partition("/")
+        first, _, last = port.partition("-")
+        if not first.isdecimal() or (last and not last.isdecimal()):
+            raise UsageError(f"{key}={value} is not a filter", "write PORT, FIRST-LAST or PORT/PROTOCOL")
+        self.ports = range(int(first), int(last or first) + 1)
+
+    def __contains__(self, port: tuple[int, str]) -> bool:
+        return port[0] in self.ports and self.protocol in ("", port[1])
 
 
 def _volume(value: str, paths: Paths, now: float) -> Test:
-    return lambda row: any(
-        value in (mount["source"], mount["destination"]) for mount in row.request["mounts"]
-    )
+    return lambda row: any(value in (mount["source"], mount["destination"]) for mount in row.mounts)
+
+
+def _health(value: str, paths: Paths, now: float) -> Test:
+    _one_of("health", value, ("healthy", "none", "starting", "unhealthy"))
+    return lambda row: (row["HealthStatus"] or "none") == value
+
+
+def _restart_policy(value: str, paths: Paths, now: float) -> Test:
+    _one_of("restart-policy", value, ("always", "never", "no", "on-failure", "unless-stopped"))
+    wanted = "no" if value == "never" else value
+    return lambda row: row.restart_policy == wanted
+
+
+def _starts_on_boot(value: str, paths: Paths, now: float) -> Test:
+    """Match what a start of the machine starts: `always`, and `unless-stopped` if nobody stopped it."""
+    wanted = _boolean("should-start-on-boot", value)
+
+    def test(row: Row) -> bool:
+        stopped = bool((row.container.exit or {}).get("stoppedByUser"))
+        policy = row.restart_policy
+        return (policy == "always" or (policy == "unless-stopped" and not stopped)) is wanted
+
+    return test
+
+
+def _is_task(value: str, paths: Paths, now: float) -> Test:
+    """Match docker's containers that a swarm runs, of which there are none here."""
+    wanted = _boolean("is-task", value)
+    return lambda _row: not wanted
+
+
+def _one_of(key: str, value: str, words: Sequence[str]) -> None:
+    if value not in words:
+        raise UsageError(f"{key}={value} is not a filter", f"the words are {', '.join(words)}")
+
+
+def _boolean(key: str, value: str) -> bool:
+    _one_of(key, value.lower(), ("true", "1", "false", "0"))
+    return value.lower() in ("true", "1")
 
 
 _TESTS: dict[str, Callable[[str, Paths, float], Test]] = {
@@ -150,12 +205,19 @@ _TESTS: dict[str, Callable[[str, Paths, float], Test]] = {
     "before": _created_before,
     "command": lambda value, _paths, _now: lambda row: value in row.record["args"][:1],
     "exited": _exited,
+    "expose": _expose,
+    "health": _health,
     "id": lambda value, _paths, _now: lambda row: row.container.id.startswith(value),
+    "is-task": _is_task,
+    "isolation": lambda _value, _paths, _now: lambda _row: False,  # of Windows
     "label": _label,
     "label!": _no_label,
     "name": _name,
     "network": lambda value, _paths, _now: lambda row: row.request["network"]["mode"] == value,
+    "pod": lambda _value, _paths, _now: lambda _row: False,  # there are no pods here
     "publish": _publish,
+    "restart-policy": _restart_policy,
+    "should-start-on-boot": _starts_on_boot,
     "since": _created_since,
     "status": _status,
     "until": _until,

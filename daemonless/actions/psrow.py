@@ -2,20 +2,37 @@
 
 from __future__ import annotations
 
+import os
+
+from daemonless import jsonio
 from daemonless.actions import columns
 from daemonless.actions.values import Struct
 from daemonless.containers.instant import rfc3339
+from daemonless.errors import DaemonlessError, InvalidData
+from daemonless.files import read_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
+    from daemonless.config import Paths
     from daemonless.containers.store import Container
 
 _COMMAND_WIDTH = 17
+ALIVE = ("running", "paused", "restarting", "stopping")  # statuses of a container with a supervisor
 _NEVER = -62135596800  # Go's zero time in seconds since 1970; podman shows it as such
 
+# the names of podman's columns, and of the files of proc_pid_ns(5)
+NAMESPACES = {
+    "CGROUPNS": "cgroup",
+    "IPC": "ipc",
+    "MNT": "mnt",
+    "NET": "net",
+    "PIDNS": "pid",
+    "USERNS": "user",
+    "UTS": "uts",
+}
 HEADINGS = {
     "ID": "CONTAINER ID",
     "ImageID": "IMAGE ID",
@@ -23,17 +40,52 @@ HEADINGS = {
     "CreatedHuman": "CREATED",
     "ExitCode": "EXIT CODE",
     "ExitedAt": "EXITED AT",
+    "ExposedPorts": "EXPOSED PORTS",
+    "HealthStatus": "HEALTH STATUS",
+    "LocalVolumes": "LOCAL VOLUMES",
+    "Pod": "POD ID",
     "RunningFor": "CREATED",
     "StartedAt": "STARTED AT",
 }
 
 
+class Shared:
+    """What the rows of one listing find out together: the first to ask pays for all."""
+
+    def __init__(self, paths: Paths, containers: list[Container]) -> None:
+        self.paths = paths
+        self.containers = containers
+        self._sizes: dict[str, tuple[int, int]] | None = None
+        self._exposed: dict[str, frozenset[str]] = {}
+
+    def sizes(self, container: Container) -> tuple[int, int]:
+        """Return the bytes written by the container, and those with its image; 0 if it has gone."""
+        if self._sizes is None:
+            from daemonless.containers.filesystem import sizes  # noqa: PLC0415 - user namespaces: 4 ms
+
+            self._sizes = sizes(self.containers)
+        return self._sizes.get(container.id, (0, 0))
+
+    def exposed(self, image_id: str) -> frozenset[str]:
+        """Return the ports of an image's config; none if the image has gone or is damaged."""
+        if image_id not in self._exposed:
+            from daemonless.images.store import ImageStore  # noqa: PLC0415 - for the rarest of the fields
+
+            try:
+                config = ImageStore(self.paths.data).resolve(image_id).config["config"]
+                self._exposed[image_id] = frozenset(config.get("ExposedPorts") or ())
+            except (DaemonlessError, OSError):
+                self._exposed[image_id] = frozenset()
+        return self._exposed[image_id]
+
+
 class Row(Struct):
     """The fields of one container, under the names podman and docker give them."""
 
-    def __init__(self, container: Container, now: float, *, no_trunc: bool) -> None:
+    def __init__(self, container: Container, shared: Shared, now: float, *, no_trunc: bool) -> None:
         super().__init__()
         self.container = container
+        self.shared = shared
         self.no_trunc = no_trunc
         self.now = now
 
@@ -44,8 +96,8 @@ class Row(Struct):
         return value
 
     def complete(self) -> Mapping[str, Any]:
-        """Return every field."""
-        return {field: self[field] for field in _FIELDS}
+        """Return every field but the size, which takes reading all files of the container."""
+        return {field: self[field] for field in _FIELDS if field != "Size"}
 
     def label(self, key: str) -> str:
         """Return the value of a label, empty if it is not set: docker's `{{.Label "key"}}`."""
@@ -64,6 +116,11 @@ class Row(Struct):
         return status
 
     @property
+    def is_alive(self) -> bool:
+        """Whether it has a process, or will soon have one again: what plain `ps` lists."""
+        return self.status in ALIVE
+
+    @property
     def record(self) -> dict[str, Any]:
         """container.json."""
         return self.container.record
@@ -75,6 +132,11 @@ class Row(Struct):
         return request
 
     @property
+    def state(self) -> dict[str, Any]:
+        """What the supervisor says of the current run; empty without one."""
+        return (self.container.state or {}) if self.is_alive else {}
+
+    @property
     def started(self) -> str:
         """When the current or last run began, or an empty string."""
         source = self.container.state or self.container.exit or {}
@@ -83,17 +145,28 @@ class Row(Struct):
     @property
     def finished(self) -> str:
         """When the last run ended, or an empty string; a run in progress has not."""
-        if self.status == "running" or self.container.exit is None:
+        if self.state.get("pid") or self.container.exit is None:
             return ""
         return self.container.exit.get("finished") or ""
 
     @property
     def ports(self) -> list[dict[str, Any]]:
         """The published ports: the ones in use while it runs, the ones asked for otherwise."""
-        state = self.container.state
-        if self.status == "running" and state is not None:
-            return state.get("ports") or []
-        return self.request["publish"] or []
+        ports = self.state.get("ports") if self.state else self.request["publish"]
+        return ports or []
+
+    @property
+    def restart_policy(self) -> str:
+        """What --restart said: no, on-failure, always or unless-stopped."""
+        restart = self.request.get("restart") or {"policy": "no"}  # a record may be older than the option
+        policy: str = restart["policy"]
+        return policy
+
+    @property
+    def mounts(self) -> list[dict[str, Any]]:
+        """The mounts that were asked for."""
+        mounts: list[dict[str, Any]] = self.request["mounts"]
+        return mounts
 
 
 def _identifier(row: Row, text: str) -> str:
@@ -116,12 +189,66 @@ def _created_at(row: Row) -> str:
 
 
 def _status(row: Row) -> str:
-    if row.status == "created":
-        return "Created"
-    if row.status == "running":
-        return f"Up {columns.duration(row.age(row.started))}"
     when = f" {columns.ago(row.age(row.finished))}" if row.finished else ""  # unknown if it was killed unseen
-    return f"Exited ({row.container.exit_code}){when}"
+    if row.status == "running":
+        health = f" ({row['HealthStatus']})" if row["HealthStatus"] else ""
+        return f"Up {columns.duration(row.age(row.started))}{health}"
+    if row.status == "exited":
+        return f"Exited ({row['ExitCode']}){when}"
+    if row.status == "restarting":
+        return f"Restarting ({row['ExitCode']}){when}"
+    return row.status.capitalize()
+
+
+def _health(row: Row) -> str:
+    """Return starting, healthy or unhealthy; empty without a health check, and if it does not run."""
+    if not row.state:
+        return ""
+    try:
+        path = f"{row.container.run_directory}/health.json"
+        found = jsonio.loads(read_file(path), what=path)
+        return str(found["status"])
+    except (OSError, InvalidData, TypeError, KeyError):
+        return ""
+
+
+def _size(row: Row) -> str:
+    written, whole = row.shared.sizes(row.container)
+    return f"{columns.size(written, '')} (virtual {columns.size(whole, '')})"
+
+
+def _exit_code(row: Row) -> int:
+    return 0 if row.state.get("pid") else row.container.exit_code
+
+
+def _restarts(row: Row) -> int:
+    source = row.container.state or row.container.exit or {}
+    return int(source.get("restarts", 0))
+
+
+def _namespace(file: str) -> Callable[[Row], str]:
+    """Return what gives the inode number of a namespace of the process, empty if there is none."""
+
+    def number(row: Row) -> str:
+        if not row["Pid"]:
+            return ""
+        try:
+            return os.readlink(f"/proc/{row['Pid']}/ns/{file}").partition("[")[2].rstrip("]")
+        except OSError:
+            return ""
+
+    return number
+
+
+def _exposed_ports(row: Row) -> dict[str, list[str]] | None:
+    """Return the ports of the image and of --expose, as podman has them: {"80": ["tcp"]}."""
+    found = row.shared.exposed(row.record["imageId"]).union(row.request.get("expose") or ())
+    result: dict[str, list[str]] = {}
+    for text in sorted(found):
+        port, _, protocol = text.partition("/")
+        if port.isdecimal():  # it is the image's word
+            result.setdefault(port, []).append(protocol or "tcp")
+    return result or None
 
 
 def _ports(row: Row) -> str:
@@ -163,22 +290,33 @@ _FIELDS: dict[str, Callable[[Row], Any]] = {
     "RunningFor": _created_ago,
     "Status": _status,
     "State": lambda row: row.container.status,
+    "HealthStatus": _health,
     "Ports": _ports,
+    "ExposedPorts": _exposed_ports,
     "Names": lambda row: row.record["name"],
     "Labels": lambda row: row.record["labels"],
-    "Mounts": lambda row: ",".join(mount["destination"] for mount in row.request["mounts"]),
+    "Mounts": lambda row: ",".join(mount["destination"] for mount in row.mounts),
+    "LocalVolumes": lambda row: sum(mount["type"] == "volume" for mount in row.mounts),
     "Networks": lambda row: row.request["network"]["mode"],
-    "Pid": lambda row: row.container.state["pid"] if row.status == "running" and row.container.state else 0,
-    "ExitCode": lambda row: row.container.exit_code,
+    "Pid": lambda row: row.state.get("pid", 0),
+    "ExitCode": _exit_code,
     "Exited": lambda row: row.status == "exited",
     "ExitedAt": lambda row: _seconds(row.finished),
     "StartedAt": lambda row: _seconds(row.started),
+    "Restarts": _restarts,
+    "Size": _size,
     "AutoRemove": lambda row: row.request["rm"],
+    "IsInfra": lambda _row: False,  # no container of ours exists for others' sake
+    "Pod": lambda _row: "",
+    "PodName": lambda _row: "",
+    "Namespaces": lambda row: {name: row[name] for name in NAMESPACES},
+    **{name: _namespace(file) for name, file in NAMESPACES.items()},
 }
 
 
-def as_podman(row: Row) -> dict[str, Any]:
+def as_podman(row: Row, *, size: bool) -> dict[str, Any]:
     """Return the row as `podman ps --format json` has it: full values, lists and maps."""
+    written, whole = row.shared.sizes(row.container) if size else (0, 0)
     return {
         "AutoRemove": row["AutoRemove"],
         "Command": row.record["args"],
@@ -186,20 +324,22 @@ def as_podman(row: Row) -> dict[str, Any]:
         "Exited": row["Exited"],
         "ExitedAt": row["ExitedAt"],
         "ExitCode": row["ExitCode"],
+        "ExposedPorts": row["ExposedPorts"],
         "Id": row.container.id,
         "Image": row["Image"],
         "ImageID": row.record["imageId"].removeprefix("sha256:"),
-        "IsInfra": False,
+        "IsInfra": row["IsInfra"],
         "Labels": row["Labels"] or None,
-        "Mounts": [mount["destination"] for mount in row.request["mounts"]],
+        "Mounts": [mount["destination"] for mount in row.mounts],
         "Names": [row["Names"]],
         "Namespaces": {},
         "Networks": [row["Networks"]],
         "Pid": row["Pid"],
-        "Pod": "",
-        "PodName": "",
+        "Pod": row["Pod"],
+        "PodName": row["PodName"],
         "Ports": [{**port, "range": 1} for port in row.ports] or None,
-        "Size": None,
+        "Restarts": row["Restarts"],
+        "Size": {"rootFsSize": whole, "rwSize": written} if size else None,
         "StartedAt": row["StartedAt"],
         "State": row["State"],
         "Status": row["Status"],

@@ -140,8 +140,9 @@ def _filter(args: Args) -> Test:
     if not _option(args, "filter"):
         return anything
     from daemonless.actions.psfilter import parse_filters  # noqa: PLC0415 - most command lines have no filter
-    from daemonless.actions.psrow import Row  # noqa: PLC0415
+    from daemonless.actions.psrow import Row, Shared  # noqa: PLC0415
 
     now = time.time()
+    shared = Shared(args.paths, [])  # no filter asks for sizes
     keep, _ = parse_filters(args.filter, args.paths, now)
-    return lambda container: keep(Row(container, now, no_trunc=True))
+    return lambda container: keep(Row(container, shared, now, no_trunc=True))

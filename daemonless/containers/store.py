@@ -303,15 +303,29 @@ class ContainerStore:
 
     def containers(self) -> list[Container]:
         """Return all readable containers, newest first; a broken one never hides the others."""
-        found = []
-        for container in self._all():
+        return self.survey()[0]
+
+    def broken(self) -> list[Container]:
+        """Return the containers whose container.json cannot be read."""
+        return self.survey()[1]
+
+    def survey(self, *, supervised: bool = False) -> tuple[list[Container], list[Container]]:
+        """Return the readable containers, newest first, and the ones that cannot be read.
+
+        `supervised` asks for those that have a supervisor. Their locks tell, so that no file is
+        read of the others, however many they are.
+        """
+        found, broken = [], []
+        for container in self._supervised() if supervised else self._all():
             try:
                 if not self._collect(container):
                     found.append((container.record["created"], container))
-            except (DaemonlessError, OSError):
+            except (InvalidData, OSError):
+                broken.append(container)
+            except NotFound:
                 continue
         found.sort(key=lambda pair: pair[0], reverse=True)
-        return [container for _, container in found]
+        return [container for _, container in found], broken
 
     def _collect(self, container: Container) -> bool:
         """Remove what a run with --rm has left; return whether it was such and is to be ignored."""
@@ -357,21 +371,15 @@ class ContainerStore:
             unlink_if_there(intent.path)
             intent.release()
 
-    def broken(self) -> list[Container]:
-        """Return the containers whose container.json cannot be read."""
-        result = []
-        for container in self._all():
-            try:
-                container.name  # noqa: B018 - reading it is the question
-            except (InvalidData, OSError):
-                result.append(container)
-            except NotFound:
-                continue
-        return result
-
     def _all(self) -> Iterator[Container]:
+        return self._in(self.directory)
+
+    def _supervised(self) -> Iterator[Container]:
+        return (each for each in self._in(f"{self.paths.run}/containers") if each.is_supervised)
+
+    def _in(self, directory: str) -> Iterator[Container]:
         try:
-            names = os.listdir(self.directory)
+            names = os.listdir(directory)
         except FileNotFoundError:
             return
         for name in names:

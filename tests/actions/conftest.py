@@ -102,7 +102,9 @@ class World:
         (directory / "config.json").write_text(json.dumps(spec))
         return identifier
 
-    def exited(self, identifier: str, code: int, started: str, finished: str, *, oom: bool = False) -> None:
+    def exited(
+        self, identifier: str, code: int, started: str, finished: str, *, oom: bool = False, **more: Any
+    ) -> None:
         """Record the end of a run."""
         record = {
             "schema": 1,
@@ -112,6 +114,7 @@ class World:
             "started": started,
             "finished": finished,
             "error": "",
+            **more,
         }
         Path(self.paths.data, "containers", identifier, "exit.json").write_text(json.dumps(record))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from daemonless.clock import timestamp
 from daemonless.containers.request import Mount, Network, Port
+from daemonless.containers.store import Container
 from daemonless.errors import NotFound, UsageError
 
 Say = Callable[..., str]
@@ -120,6 +122,19 @@ def test_nothing_to_list(say: Say) -> None:
         (["-a", "-f", "publish=8001"], "web"),
         (["-a", "-f", "publish=50-60/udp"], "web"),
         (["-a", "-f", "publish=53/tcp"], ""),
+        (["-a", "-f", "expose=80"], "done web"),
+        (["-a", "-f", "expose=79-80/udp"], ""),
+        (["-a", "-f", "health=none"], "old done web"),
+        (["-a", "-f", "health=healthy"], ""),
+        (["-a", "-f", "restart-policy=no"], "old done web"),
+        (["-a", "-f", "restart-policy=never"], "old done web"),
+        (["-a", "-f", "restart-policy=always"], ""),
+        (["-a", "-f", "should-start-on-boot=true"], ""),
+        (["-a", "-f", "should-start-on-boot=FALSE"], "old done web"),
+        (["-a", "-f", "is-task=false"], "old done web"),
+        (["-a", "-f", "is-task=true"], ""),
+        (["-a", "-f", "isolation=default"], ""),
+        (["-a", "-f", "pod=any"], ""),
     ],
 )
 def test_selection(words: list[str], names: str, three: Any, say: Say) -> None:
@@ -134,6 +149,11 @@ def test_selection(words: list[str], names: str, three: Any, say: Say) -> None:
         ("status=odd", UsageError),
         ("exited=odd", UsageError),
         ("publish=http", UsageError),
+        ("expose=http", UsageError),
+        ("health=fine", UsageError),
+        ("restart-policy=odd", UsageError),
+        ("should-start-on-boot=perhaps", UsageError),
+        ("is-task=odd", UsageError),
         ("name=(", UsageError),
         ("until=tomorrow", UsageError),
         ("before=nothing", NotFound),
@@ -193,6 +213,107 @@ def test_templates_reach_every_field(three: Any, say: Say) -> None:
         shown = say("ps", "-l", "--format", f"{{{{json .{field}}}}}")
         assert json.loads(shown) == value
     assert say("ps", "-l", "--format", '{{.Label "of"}}|{{.Label "no"}}') == "image|\n"
+
+
+def test_states_and_health_in_podmans_words(world: Any, say: Say, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The words for every status that Container.status has, whatever leads to it."""
+    identifier = world.add(1, "web", before(60))
+    world.exited(identifier, 3, before(50), before(30))
+    world.runs(identifier, before(20))
+    Path(world.paths.run, "containers", identifier, "state.json").unlink()
+    shown = {}
+    for status in ("paused", "restarting", "stopping", "initialized", "removing"):
+        monkeypatch.setattr(Container, "status", status)
+        listed = say("ps", "--format", "{{.Names}}") == "web\n"
+        shown[status] = (say("ps", "-a", "--format", "{{.Status}}|{{.State}}").strip(), listed)
+    assert shown == {
+        "paused": ("Paused|paused", True),
+        "restarting": ("Restarting (3) 30 minutes ago|restarting", True),
+        "stopping": ("Stopping|stopping", True),
+        "initialized": ("Initialized|initialized", False),
+        "removing": ("Removing|removing", False),
+    }
+
+
+def test_health_is_shown_while_it_runs(three: Any, say: Say) -> None:
+    run_directory = Path(three.paths.run, "containers", "3" * 64)
+    (run_directory / "health.json").write_text('{"schema": 1, "status": "healthy"}')
+    assert say("ps", "--format", "{{.Status}}|{{.HealthStatus}}") == "Up 9 minutes (healthy)|healthy\n"
+    assert say("ps", "-q", "-f", "health=healthy") == "333333333333\n"
+    (run_directory / "health.json").write_text("{")
+    assert say("ps", "--format", "{{.Status}}|{{.HealthStatus}}") == "Up 9 minutes|\n"
+    three.locks.pop().release()
+    (run_directory / "health.json").write_text('{"schema": 1, "status": "healthy"}')
+    assert say("ps", "-l", "--format", "{{.HealthStatus}}") == "\n"
+
+
+def test_restarts_are_counted_and_filtered(world: Any, say: Say) -> None:
+    for number, name, policy in ((1, "a", "always"), (2, "b", "unless-stopped"), (3, "c", "on-failure")):
+        identifier = world.add(number, name, before(10 - number))
+        path = Path(world.paths.data, "containers", identifier, "container.json")
+        record = json.loads(path.read_text())
+        record["request"]["restart"] = {"policy": policy, "retries": 3}
+        path.write_text(json.dumps(record))
+    world.exited("2" * 64, 0, before(5), before(4), restarts=2)
+    assert say("ps", "-a", "--format", "{{.Names}}{{.Restarts}}").split() == ["a0", "b2", "c0"]
+    names = ("ps", "-a", "--format", "{{.Names}}", "--filter")
+    assert say(*names, "restart-policy=unless-stopped").split() == ["b"]
+    assert say(*names, "should-start-on-boot=true").split() == ["a", "b"]
+    world.exited("2" * 64, 0, before(5), before(4), stoppedByUser=True)
+    assert say(*names, "should-start-on-boot=true").split() == ["a"]
+
+
+def test_exposed_ports_are_the_images(world: Any, say: Say) -> None:
+    image = world.add_image("localhost/web", {"ExposedPorts": {"80/tcp": {}, "80/udp": {}, "53": 1, "x": {}}})
+    world.add(1, "web", before(2), image_id=image.id)
+    world.add(2, "other", before(1))
+    shown = say("ps", "-a", "--format", "{{json .ExposedPorts}}").split()
+    assert [json.loads(line) for line in shown] == [{"53": ["tcp"], "80": ["tcp", "udp"]}, None]
+    assert say("ps", "-a", "--format", "{{.Names}}", "-f", "expose=80/udp") == "web\n"
+
+
+def test_further_columns(three: Any, say: Say) -> None:
+    assert say("ps", "--pod").splitlines()[0].endswith("NAMES       POD ID      PODNAME")
+    assert say("ps", "--ns").splitlines() == [
+        "CONTAINER ID  NAMES       PID         CGROUPNS    IPC         MNT         NET         PIDNS       "
+        "USERNS      UTS",
+        "333333333333  web         4242" + " " * 80,
+    ]
+
+
+def test_sizes(three: Any, say: Say) -> None:
+    upper = Path(three.paths.data, "containers", "1" * 64, "upper")
+    upper.mkdir()
+    (upper / "file").write_bytes(bytes(1500))
+    assert say("ps", "-a", "--size", "--format", "{{.Names}} {{.Size}}").splitlines() == [
+        "old 1.5kB (virtual 1.5kB)",
+        "done 0B (virtual 0B)",
+        "web 0B (virtual 0B)",
+    ]
+    assert say("ps", "-as").splitlines()[1].endswith("  old         1.5kB (virtual 1.5kB)")
+    assert say("ps", "-aq", "--sort", "size").split()[-1] == "1" * 12
+    shown = json.loads(say("ps", "-as", "--format", "json"))
+    assert [row["Size"]["rwSize"] for row in shown] == [1500, 0, 0]
+    assert json.loads(say("ps", "-a", "--format", "json"))[0]["Size"] is None
+
+
+def test_plain_ps_reads_no_files_of_what_does_not_run(three: Any, say: Say) -> None:
+    """However many there are: a thousand stopped containers must not slow down the list of one."""
+    for identifier in ("1" * 64, "2" * 64):
+        Path(three.paths.data, "containers", identifier, "container.json").write_text("{")
+    assert say("ps", "-q") == "333333333333\n"
+    assert three.run("ps", "-aq")[2].count("cannot be read") == 2
+    Path(three.paths.data, "containers", "3" * 64, "container.json").write_text("{")
+    assert three.run("ps", "-q")[1:] == (
+        "",
+        "Warning: container 333333333333 cannot be read; daemonless rm --force removes it\n",
+    )
+
+
+def test_namespaces_are_those_of_the_process(three: Any, say: Say) -> None:
+    state = Path(three.paths.run, "containers", "3" * 64, "state.json")
+    state.write_text(state.read_text().replace("4242", str(os.getpid())))
+    assert say("ps", "--format", "{{.NET}}") == os.readlink("/proc/self/ns/net")[5:-1] + "\n"
 
 
 def test_a_killed_supervisor_leaves_an_exited_container(three: Any, say: Say) -> None:
