@@ -118,6 +118,7 @@ CREATORS = {
     "daemonless/layers/unpack.py": "the files of a layer, by descriptor in its staging directory",
     "daemonless/commands/compile.py": "the developer's command that writes the generated parse table",
     "daemonless/images/starter.py": "a temporary archive, read back as a layer",
+    "daemonless/actions/output.py": "--output: an archive at a path of the command line",
     "daemonless/actions/create.py": "--cidfile and --pidfile: new files at paths of the command line",
 }
 

@@ -41,6 +41,8 @@ GROUPS: dict[str, dict[str, tuple[str, dict[str, str]]]] = {
         'rename': ('rename', {}),
         'port': ('port', {}),
         'top': ('top', {}),
+        'diff': ('diff', {'type': 'container'}),
+        'export': ('export', {}),
         'exists': ('container_exists', {}),
         'list': ('ps', {}),
         'ps': ('ps', {}),
@@ -50,6 +52,7 @@ GROUPS: dict[str, dict[str, tuple[str, dict[str, str]]]] = {
         'pull': ('pull', {}),
         'ls': ('images', {}),
         'inspect': ('inspect', {'type': 'image'}),
+        'diff': ('diff', {'type': 'image'}),
         'tag': ('tag', {}),
         'rm': ('rmi', {}),
         'exists': ('image_exists', {}),
@@ -633,6 +636,35 @@ COMMANDS: dict[str, Spec] = {
             'latest': False,
         },
         'interspersed': False,
+    },
+    'diff': {
+        'options': {
+            '--latest': ('latest', True),
+            '-l': ('latest', True),
+            '--format': ('format', ('json',)),
+            '--type': ('type', ('all', 'container', 'image')),
+            '-t': ('type', ('all', 'container', 'image')),
+        },
+        'arguments': (('name', False, False),),
+        'defaults': {
+            'name': None,
+            'latest': False,
+            'format': None,
+            'type': 'all',
+        },
+        'interspersed': True,
+    },
+    'export': {
+        'options': {
+            '--output': ('output', 'text'),
+            '-o': ('output', 'text'),
+        },
+        'arguments': (('container', False, True),),
+        'defaults': {
+            'container': None,
+            'output': None,
+        },
+        'interspersed': True,
     },
     'container_exists': {
         'options': {},

@@ -1,8 +1,8 @@
 """A container's files, for the commands that read or change them from outside.
 
 `in_root` gives a function the container's root directory, running or not; `own_tree` the same
-without volumes and other mounts, as `export` wants it; `as_root_of` just the container's ids, for
-`diff` and `commit`, which read the layers as they lie on the disk. The function works in a child
+without volumes and other mounts, as `export` wants it; `in_layers` the layers as they lie on the
+disk, as `diff` and `commit` want them. The function works in a child
 that is root of the container's user namespace, so owners are the container's numbers and every
 file can be read. It may use descriptors that were opened before, and its result (a JSON value) and
 its exceptions come back to the caller.
@@ -15,13 +15,11 @@ import time
 
 from daemonless.config import Paths
 from daemonless.containers.store import Container
-from daemonless.errors import Conflict, DaemonlessError, NotFound
-from daemonless.files import Lock, make_private_directory
+from daemonless.errors import Conflict, NotFound
 from daemonless.isolation import rootview
-from daemonless.isolation.task import Task, mapped
-from daemonless.isolation.userns import load_id_map, mapped_ids
-from daemonless.layers.store import recorded_size
-from daemonless.layers.walk import OPEN_DIRECTORY, walk
+from daemonless.isolation.task import Task
+from daemonless.isolation.userns import mapped_ids
+from daemonless.layers.changes import left_by_mounts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,13 +48,12 @@ def in_root(paths: Paths, container: Container, work: Callable[[int], Any], *, w
             pass
         if not write:
             return _in_stopped(container, work, _read_only(container), _user_mounts(container))
-        make_private_directory(container.run_directory)
-        lock = Lock(f"{container.run_directory}/lock")
-        try:
-            if lock.try_acquire():
+        lock = container.try_lock()
+        if lock:
+            try:
                 return _in_stopped(container, work, _writable(container), _user_mounts(container))
-        finally:
-            lock.release()
+            finally:
+                lock.release()
         if time.monotonic() > deadline:
             raise Conflict(f"container {container.name} is just starting or ending", "try again")
         time.sleep(0.01)
@@ -75,80 +72,25 @@ def own_tree(container: Container, work: Callable[[int], Any]) -> Any:
         return _in_stopped(container, work, _read_only(container))
 
 
-def as_root_of(container: Container, work: Callable[[], Any]) -> Task:
-    """Start `work` with the container's ids, outside of its mounts; for descriptors of its layers."""
-    return mapped(work, mapped_ids(container.spec()))
+def in_layers(container: Container, work: Callable[[int, int, frozenset[bytes]], Any]) -> Task:
+    """Start `work` with the writable layer, a merged view of those below, and paths to be ignored.
 
-
-def sizes(containers: list[Container]) -> dict[str, tuple[int, int]]:
-    """Return by id how many bytes each container has written, and how many it has with its image.
-
-    A file with several names counts once. A container that is gone or broken is left out. All
-    containers with directories that only subordinate ids may read together cost one child.
+    The last are what starts have made to mount on (layers.changes.left_by_mounts). Works on
+    running containers, too: the writable layer is only read.
     """
-    written: dict[str, int] = {}
-    closed = []
-    for container in containers:
-        try:
-            written[container.id] = _size(container)
-        except PermissionError:
-            closed.append(container)
-        except (DaemonlessError, OSError):
-            continue
-    if closed:
-        with mapped(lambda: _readable_sizes(closed), load_id_map(os.getuid(), os.getgid())) as task:
-            written.update(task.wait())
-    result = {}
-    for container in containers:
-        if container.id in written:
-            size = written[container.id]
-            result[container.id] = (size, size + _size_of_layers(container))
-    return result
+    spec = container.spec()
+    generated = [mount["destination"] for mount in spec["mounts"][1:] if mount not in _user_mounts(container)]
 
+    def run(top_fd: int, below_fd: int) -> Any:
+        return work(top_fd, below_fd, left_by_mounts(top_fd, below_fd, generated))
 
-def _readable_sizes(containers: list[Container]) -> dict[str, int]:
-    found = {}
-    for container in containers:
-        try:
-            found[container.id] = _size(container)
-        except (DaemonlessError, OSError):
-            continue
-    return found
-
-
-def _size(container: Container) -> int:
-    """Return the bytes of the files in the writable layer; raises OSError."""
-    seen = set()
-    total = 0
-
-    def visit(dir_fd: int, name: bytes, path: bytes) -> int:
-        nonlocal total
-        try:
-            status = os.lstat(name, dir_fd=dir_fd)
-            if status.st_mode & 0o170000 == 0o040000:
-                return os.open(name, OPEN_DIRECTORY, dir_fd=dir_fd)
-        except (FileNotFoundError, NotADirectoryError):
-            return -1  # it changes while it is read
-        if status.st_nlink > 1:
-            if status.st_ino in seen:
-                return -1
-            seen.add(status.st_ino)
-        total += status.st_size
-        return -1
-
-    walk(os.open(f"{container.directory}/upper", OPEN_DIRECTORY), visit)
-    return total
-
-
-def _size_of_layers(container: Container) -> int:
-    total = 0
-    for option in container.spec()["mounts"][0]["options"]:
-        if option.startswith("lowerdir+="):
-            try:
-                total += recorded_size(option.removeprefix("lowerdir+=").rpartition("/")[0])
-            except (DaemonlessError, OSError):
-                continue  # the layer is gone; the container can only be removed
-    return total
+    return rootview.of_layers(
+        f"{container.directory}/upper",
+        [option.partition("=")[2] for option in _lowers(container)],
+        spec["root"]["path"],
+        mapped_ids(spec),
+        run,
+    )
 
 
 def _in_running(container: Container, work: Callable[[int], Any], *, with_mounts: bool = True) -> Any:
@@ -179,9 +121,14 @@ def _in_stopped(
 def _read_only(container: Container) -> dict[str, Any]:
     """Return the container's overlay with the writable layer on top of the others, all to be read."""
     mount = container.spec()["mounts"][0]
-    upper = [f"lowerdir+={container.directory}/upper"]
-    lowers = [option for option in mount["options"] if option.startswith("lowerdir+=")]
-    return {**mount, "options": [*upper, *lowers, "userxattr"]}
+    upper = f"lowerdir+={container.directory}/upper"
+    return {**mount, "options": [upper, *_lowers(container), "userxattr"]}
+
+
+def _lowers(container: Container) -> list[str]:
+    """Return the options that name the image's layers, from the top."""
+    options = container.spec()["mounts"][0]["options"]
+    return [option for option in options if option.startswith("lowerdir+=")]
 
 
 def _writable(container: Container) -> dict[str, Any]:

@@ -113,3 +113,27 @@ def of_stopped(
         return work(root_fd)
 
     return mapped(run, id_map, sc.CLONE_NEWNS)
+
+
+def of_layers(
+    top: str, lowers: list[str], target: str, id_map: IdMap, work: Callable[[int, int], Any]
+) -> Task:
+    """Start `work` with the layer directory `top` and the merged `lowers` (from the top; -1: none).
+
+    `target` is a directory that may be mounted on, out of sight of everybody else.
+    """
+    caller = os.getpid()
+
+    def run() -> Any:
+        die_with(caller)
+        top_fd = os.open(top, _OPEN_ROOT)
+        below_fd = -1
+        if len(lowers) == 1:
+            below_fd = os.open(lowers[0], _OPEN_ROOT)
+        elif lowers:
+            sc.mount(None, b"/", None, sc.MS_REC | sc.MS_PRIVATE)
+            options = [*(f"lowerdir+={lower}" for lower in lowers), "userxattr"]
+            below_fd = mount_overlay(Options(options), os.fsencode(target))
+        return work(top_fd, below_fd)
+
+    return mapped(run, id_map, sc.CLONE_NEWNS if len(lowers) > 1 else 0)

@@ -46,8 +46,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 BLOCK = 512
-CHUNK = 1 << 20  # bytes read at once
+CHUNK = 1 << 18  # bytes read at once
 _RECORD = 20 * BLOCK  # an archive is padded to a multiple of this, as tar(1) does
+_BUFFER = 1 << 17  # bytes collected before the sink is called: a header is 512
 _ZEROS = bytes(CHUNK)
 _OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _ENXIO, _ELOOP = 6, 40
@@ -78,6 +79,8 @@ class ArchiveWriter:
         self.omitted = Omissions()
         self._sink = sink
         self._devices = devices
+        self._buffer: list[bytes] = []  # small pieces that go to the sink together
+        self._buffered = 0
         self._written = 0
         self._names: dict[tuple[int, int], bytes] = {}  # of files with several links: where each was put
 
@@ -98,6 +101,7 @@ class ArchiveWriter:
         """Write the end of the archive."""
         self._emit(bytes(2 * BLOCK))
         self._emit(bytes(-self._written % _RECORD))
+        self._flush()
 
     def write_member(self, entry: Entry, data: bytes = b"") -> None:
         """Write one member that is described and not read; `entry.size` is set from `data`."""
@@ -223,8 +227,16 @@ class ArchiveWriter:
             count -= CHUNK
 
     def _emit(self, data: bytes) -> None:
-        self._sink(data)
         self._written += len(data)
+        self._buffer.append(data)
+        self._buffered += len(data)
+        if self._buffered >= _BUFFER:
+            self._flush()
+
+    def _flush(self) -> None:
+        self._sink(b"".join(self._buffer) if len(self._buffer) != 1 else self._buffer[0])
+        self._buffer.clear()
+        self._buffered = 0
 
 
 def describe(member: bytes, status: os.stat_result) -> Entry:

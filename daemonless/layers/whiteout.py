@@ -60,3 +60,11 @@ def is_whiteout(status: os.stat_result) -> bool:
 def make_opaque(fd: int) -> None:
     """Make the directory `fd` hide what the lower layers have in it. Raises OSError."""
     os.setxattr(fd, "user.overlay.opaque", b"y")
+
+
+def is_opaque(fd: int) -> bool:
+    """Return whether the directory `fd` hides what the lower layers have in it."""
+    try:
+        return os.getxattr(fd, "user.overlay.opaque") == b"y"
+    except OSError:
+        return False  # no such attribute
