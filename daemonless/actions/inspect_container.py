@@ -6,7 +6,6 @@ from daemonless.actions.inspect_image import image_config
 from daemonless.actions.values import Struct
 from daemonless.errors import DaemonlessError
 from daemonless.isolation.slirp4netns import GATEWAY_ADDRESS, guest_address
-from daemonless.supervisor.logs import FILE_NAME
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,7 +40,7 @@ def describe_container(container: Container, images: ImageStore) -> Struct:
         StaticDir=container.directory,
         OCIConfigPath=f"{container.directory}/config.json",
         OCIRuntime="daemonless",
-        LogPath="" if request["log_driver"] == "none" else f"{container.directory}/{FILE_NAME}",
+        LogPath=container.log_path,
         Name=record["name"],
         RestartCount=0,
         Driver="overlay",
@@ -197,9 +196,23 @@ def _config(record: dict[str, Any], spec: dict[str, Any], images: ImageStore) ->
     )
 
 
+def _log_config(container: Container, request: dict[str, Any]) -> Struct:
+    options = request.get("log_opts") or {}
+    size, files = options.get("max_size", 0), options.get("max_file", 1)
+    given = {"path": options.get("path"), "tag": options.get("tag")}
+    given["max-size"] = f"{size}b" if size else ""
+    given["max-file"] = str(files) if files > 1 else ""
+    return Struct(
+        Type=request["log_driver"],
+        Config={name: value for name, value in given.items() if value} or None,
+        Path=container.log_path,
+        Tag=options.get("tag", ""),
+        Size=f"{size}B",
+    )
+
+
 def _host_config(container: Container, request: dict[str, Any], process: dict[str, Any]) -> Struct:
     mounts = request["mounts"]
-    log_path = f"{container.directory}/{FILE_NAME}" if request["log_driver"] != "none" else ""
     userns = request["userns"]
     return Struct(
         Binds=[
@@ -207,7 +220,7 @@ def _host_config(container: Container, request: dict[str, Any], process: dict[st
             for mount in mounts
             if mount["type"] == "bind"
         ],
-        LogConfig=Struct(Type=request["log_driver"], Config=None, Path=log_path, Tag="", Size="0B"),
+        LogConfig=_log_config(container, request),
         NetworkMode=request["network"]["mode"],
         PortBindings=_port_map(request["publish"]),
         RestartPolicy=Struct(Name="no", MaximumRetryCount=0),

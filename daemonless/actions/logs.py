@@ -1,49 +1,64 @@
-"""logs: show what a container wrote."""
+"""logs: show what containers wrote.
+
+The lines of one container go straight through, in blocks; those of several are put in order of
+time, each with the name or id of its container before it. --follow goes on until all have ended,
+across restarts for as long as there is a supervisor.
+"""
 
 from __future__ import annotations
 
 import os
 import time
 
+from daemonless.clock import timestamp
 from daemonless.containers.instant import parse_instant
-from daemonless.containers.store import Container, ContainerStore
-from daemonless.errors import NotFound, UsageError
+from daemonless.containers.store import ContainerStore
+from daemonless.errors import Conflict, UsageError
 from daemonless.files import write_all
-from daemonless.supervisor.logs import FILE_NAME, STDERR, parse_line, read_lines, seek_tail
+from daemonless.supervisor.logreader import LogFile, parse, plain_text, runs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from daemonless.actions.args import Args
+    from collections.abc import Iterator
 
-_POLL_SECONDS = 0.05
+    from daemonless.actions.args import Args
+    from daemonless.containers.store import Container
+    from daemonless.supervisor.logreader import Entry
+
+_SHORTEST, _LONGEST = 0.01, 0.1  # seconds between two looks at a log that is followed
+_COLOURS = (37, 31, 32, 33, 34, 35, 36)  # podman's, in its order: white, red, green ...
+_PENDING = 1 << 16  # bytes to gather before they are written
+_LONGEST_LINE = 1 << 20  # bytes to wait for before a line is shown in parts
 
 
 def main(args: Args) -> int:
-    """Print the log; with --follow, go on until the container ends."""
-    container = ContainerStore(args.paths).find(args.container)
-    if container.record["request"]["log_driver"] == "none":
-        raise UsageError(f"container {args.container} keeps no log", "it was made with --log-driver=none")
-    try:
-        fd = os.open(f"{container.directory}/{FILE_NAME}", os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        if not args.follow or not container.is_supervised:
-            return 0  # it has never run
-        raise NotFound(f"container {args.container} has no log file") from None
-    tail = _tail(args.tail)
-    if tail >= 0:
-        seek_tail(fd, tail)
-    printer = _Printer(args)
-    printer.print_from(fd)
-    while args.follow and not printer.past_end and _may_grow(container):
-        time.sleep(_POLL_SECONDS)
-        printer.print_from(fd)
-    printer.print_from(fd)
-    os.close(fd)
-    return 0
+    """Print the logs; with --follow, go on until the containers have ended."""
+    sources = [_Source(args, container, index) for index, container in enumerate(_containers(args))]
+    output = _Output(args)
+    pause = _SHORTEST
+    while True:
+        alive = [source for source in sources if args.follow and source.container.is_supervised]
+        if output.print_from(sources):
+            pause = _SHORTEST
+        for source in sources:
+            if source not in alive or output.is_past_end:
+                output.finish(source)
+        if not alive or output.is_past_end:
+            return 0
+        time.sleep(pause)
+        pause = min(pause * 1.5, _LONGEST)
+        sources = alive
 
 
-def _may_grow(container: Container) -> bool:
-    return container.is_supervised
+def _containers(args: Args) -> list[Container]:
+    store = ContainerStore(args.paths)
+    if args.latest:
+        if args.containers:
+            raise UsageError("--latest and containers cannot be used together")
+        return [store.latest()]
+    if not args.containers:
+        raise UsageError("you must provide at least one name or id", "or choose the newest with --latest")
+    return [store.find(name) for name in args.containers]
 
 
 def _tail(text: str) -> int:
@@ -54,37 +69,163 @@ def _tail(text: str) -> int:
     raise UsageError(f"invalid --tail {text!r}: it is neither a number nor `all`")
 
 
-class _Printer:
+class _Source:
+    """One container's log, and what is printed before its lines."""
+
+    def __init__(self, args: Args, container: Container, index: int) -> None:
+        self.container = container
+        request = container.record["request"]
+        driver = request["log_driver"]
+        if driver in ("none", "passthrough"):
+            raise Conflict(
+                f"container {container.name} is using the {driver!r} log driver, cannot read logs",
+                "it was made with --log-driver",
+            )
+        options = request.get("log_opts") or {}
+        self._log = LogFile(container.log_path, options.get("max_file", 1))
+        self.prefix = self.suffix = b""
+        if args.names or len(args.containers) > 1:
+            self.prefix = f"{container.name if args.names else container.id[:12]} ".encode()
+        self.details = b""
+        if args.details:
+            tag = options.get("tag", "")
+            self.details = f"tag={tag} ".encode() if tag else b" "  # docker's form
+        if _wants_colour(args):
+            self.prefix = b"\x1b[%dm" % _COLOURS[index % len(_COLOURS)] + self.prefix
+            self.suffix = b"\x1b[0m"
+        self.unfinished: dict[int, bytes] = {}  # by stream: a line that has begun
+        self.continues = {1: False, 2: False}  # by stream: whether its last record did not end a line
+        tail = _tail(args.tail)
+        if tail >= 0:
+            self._log.seek_tail(tail)
+
+    @property
+    def decorates(self) -> bool:
+        """Whether anything but the time is added to its lines."""
+        return bool(self.prefix or self.suffix or self.details)
+
+    def lines(self) -> Iterator[list[bytes]]:
+        """Yield the lines of the log that are new since the last call."""
+        return self._log.lines()
+
+    def entries(self) -> Iterator[Entry]:
+        """Yield the records that are new since the last call."""
+        for lines in self.lines():
+            for line in lines:
+                if entry := parse(line):
+                    yield entry
+
+
+def _wants_colour(args: Args) -> bool:
+    """Whether to colour: if asked to or where lines are told apart on a terminal; NO_COLOR wins."""
+    if os.environ.get("NO_COLOR"):
+        return False
+    return args.color or (len(args.containers) > 1 and os.isatty(1))
+
+
+class _Output:
     def __init__(self, args: Args) -> None:
         now = time.time_ns()
-        self.since = parse_instant(args.since, now) if args.since else ""
-        self.until = parse_instant(args.until, now) if args.until else ""
-        self.timestamps = args.timestamps
-        self.continues = {1: False, 2: False}  # by stream: whether the last record was partial
-        self.past_end = False
+        self.since = parse_instant(args.since, now).encode() if args.since else b""
+        self.until = parse_instant(args.until, now).encode() if args.until else b""
+        self.times = args.timestamps
+        self.is_past_end = False
+        self._pending: list[bytes] = []
+        self._size = 0
+        self._stream = 1
 
-    def print_from(self, fd: int) -> None:
-        """Print the complete records from the file's position on."""
-        pending: list[bytes] = []
-        stream = 1
-        for line in read_lines(fd):
-            entry = parse_line(line)
-            if entry is None or (self.since and entry.time < self.since):
-                continue
-            if self.until and entry.time > self.until:
-                self.past_end = True
+    def print_from(self, sources: list[_Source]) -> bool:
+        """Print what is new; return whether anything is."""
+        later = bool(self.until) and timestamp().encode() > self.until
+        if len(sources) > 1:
+            found = self._print_merged(sources)
+        elif self.since or self.until or sources[0].decorates:
+            found = self._print_entries(sources[0])
+        else:
+            found = self._print_blocks(sources[0])
+        self._flush()
+        self.is_past_end = self.is_past_end or later
+        return found
+
+    def _print_blocks(self, source: _Source) -> bool:
+        """Print whole blocks where nothing has to be decided for each line."""
+        found = False
+        for lines in source.lines():
+            found = True
+            for run in runs(lines):
+                whole = not (self.times and any(source.continues.values()))
+                if block := plain_text(run, times=self.times) if whole else None:
+                    self._add(*block)
+                    source.continues[block[0]] = False
+                    continue
+                for line in run:
+                    if entry := parse(line):
+                        self._print(source, entry)
+        return found
+
+    def _print_entries(self, source: _Source) -> bool:
+        found = False
+        for entry in source.entries():
+            found = True
+            self._print(source, entry)
+            if self.is_past_end:
                 break
-            if entry.stream != stream or len(pending) > 1000:
-                _flush(stream, pending)
-                stream = entry.stream
-            if self.timestamps and not self.continues[entry.stream]:
-                pending.append(f"{entry.time} ".encode())
-            self.continues[entry.stream] = not entry.text.endswith(b"\n")
-            pending.append(entry.text)
-        _flush(stream, pending)
+        return found
 
+    def _print_merged(self, sources: list[_Source]) -> bool:
+        """Print the records of several logs in order of their times."""
+        waiting = []
+        for index, source in enumerate(sources):
+            entries = source.entries()
+            if entry := next(entries, None):
+                waiting.append((entry[0], index, entry, entries))
+        found = bool(waiting)
+        while waiting and not self.is_past_end:
+            waiting.sort(key=lambda item: item[:2])
+            _, index, entry, entries = waiting.pop(0)
+            self._print(sources[index], entry)
+            if following := next(entries, None):
+                waiting.append((following[0], index, following, entries))
+        return found
 
-def _flush(stream: int, pending: list[bytes]) -> None:
-    if pending:
-        write_all(2 if stream == STDERR else 1, b"".join(pending))
-        pending.clear()
+    def _print(self, source: _Source, entry: Entry) -> None:
+        moment, stream, text = entry
+        if moment < self.since:
+            return
+        if self.until and moment > self.until:
+            self.is_past_end = True
+            return
+        starts = not source.continues[stream]
+        ends = text.endswith(b"\n")
+        source.continues[stream] = not ends
+        if starts:
+            time_and_details = source.details + moment + b" " if self.times else source.details
+            text = source.prefix + time_and_details + text
+        if source.decorates:  # such a line is shown as one, or those of others would come in between
+            text = source.unfinished.pop(stream, b"") + text
+            if not ends and len(text) < _LONGEST_LINE:
+                source.unfinished[stream] = text
+                return
+            if ends and source.suffix:
+                text = text[:-1] + source.suffix + b"\n"
+        self._add(stream, text)
+
+    def finish(self, source: _Source) -> None:
+        """Print the last line of a container that did not end it."""
+        for stream, text in source.unfinished.items():
+            self._add(stream, text + source.suffix + b"\n")
+        source.unfinished.clear()
+        self._flush()
+
+    def _add(self, stream: int, text: bytes) -> None:
+        if stream != self._stream or self._size > _PENDING:
+            self._flush()
+            self._stream = stream
+        self._pending.append(text)
+        self._size += len(text)
+
+    def _flush(self) -> None:
+        if self._pending:
+            write_all(self._stream, b"".join(self._pending))
+            self._pending.clear()
+            self._size = 0

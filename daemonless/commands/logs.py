@@ -1,4 +1,4 @@
-"""`logs`: show what a container printed."""
+"""`logs`: show what containers printed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from daemonless.commands.options import selection
 
 def logs(
     ctx: typer.Context,
-    container: selection.Container,
+    containers: selection.Containers = None,
     *,
     follow: Annotated[
         bool, typer.Option("--follow", "-f", help="Go on as the container prints, until it ends.")
@@ -23,6 +23,17 @@ def logs(
     timestamps: Annotated[
         bool, typer.Option("--timestamps", "-t", help="Put the time before each line.")
     ] = False,
+    details: Annotated[
+        bool, typer.Option("--details", help="Put the log's tag before each line, as docker does.")
+    ] = False,
+    names: Annotated[
+        bool, typer.Option("--names", "-n", help="Put the container's name before each line.")
+    ] = False,
+    color: Annotated[
+        bool,
+        typer.Option("--color", help="Give each container a colour; not if NO_COLOR is set."),
+    ] = False,
+    latest: selection.Latest = False,
     since: Annotated[
         str | None,
         typer.Option("--since", metavar="TIME", help="Begin at this time, or this long ago, as in 10m."),
@@ -32,5 +43,8 @@ def logs(
         typer.Option("--until", metavar="TIME", help="End at this time, or this long ago, as in 10m."),
     ] = None,
 ) -> None:
-    """Print a container's log, its two output streams kept apart."""
+    """Print the logs of containers, their two output streams kept apart.
+
+    The lines of several containers are in order of time.
+    """
     perform(ctx)

@@ -84,6 +84,7 @@ def run(
     label_file: lifecycle.LabelFile = None,
     annotation: lifecycle.Annotation = None,
     log_driver: lifecycle.LogDriver = "k8s-file",
+    log_opt: lifecycle.LogOpt = None,
     pull: lifecycle.Pull = "missing",
     quiet: lifecycle.Quiet = False,
     platform: lifecycle.Platform = None,

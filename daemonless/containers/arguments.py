@@ -9,7 +9,7 @@ with underscores; each may be missing or None, which is its default:
                  cgroupns shm_size stop_signal umask platform pull detach_keys log_driver
     lists        command env env_file unsetenv label label_file annotation volume mount tmpfs device
                  publish dns dns_search dns_option add_host cap_add cap_drop security_opt group_add
-                 ulimit sysctl
+                 ulimit sysctl log_opt
     flags        detach interactive tty rm init read_only privileged unsetenv_all no_hosts
     flags, on    read_only_tmpfs http_proxy
     numbers      stop_timeout timeout oom_score_adj preserve_fds
@@ -27,6 +27,7 @@ from daemonless.containers.request import (
     DEFAULT_SHM_SIZE,
     DEFAULT_STOP_TIMEOUT,
     Device,
+    LogOptions,
     Mount,
     Network,
     Port,
@@ -62,6 +63,7 @@ def from_args(
     entrypoint = given.get("entrypoint")
     privileged = given.flag("privileged")
     ulimits = given.list("ulimit")
+    driver = grammar.choice(given.text("log_driver") or "k8s-file", LOG_DRIVERS, "--log-driver")
     request = RunRequest(
         image=given.text("image"),
         name=given.text("name", grammar.container_name),
@@ -89,7 +91,8 @@ def from_args(
         stop_signal=_stop_signal(given.text("stop_signal")),
         stop_timeout=given.number("stop_timeout", 0, 1 << 31, DEFAULT_STOP_TIMEOUT),
         timeout=given.number("timeout", 0, 1 << 31, 0),
-        log_driver=grammar.choice(given.text("log_driver") or "k8s-file", LOG_DRIVERS, "--log-driver"),
+        log_driver=driver,
+        log_opts=_log_options(given.list("log_opt"), driver, cwd),
         oom_score_adj=given.number("oom_score_adj", -1000, 1000, None),
         ulimits=tuple(grammar.ulimit(value) for value in ulimits if value != "host"),
         host_ulimits="host" in ulimits,
@@ -168,6 +171,14 @@ def _ports(given: _Options, network: Network, warn: Callable[[str], None]) -> tu
         warn(f"published ports are ignored: with --network={network.mode} there is nothing to forward")
         return ()
     return ports
+
+
+def _log_options(values: list[str], driver: str, cwd: str) -> LogOptions:
+    if not values:  # nearly always; spares the hot path one more module
+        return LogOptions()
+    from daemonless.containers.grammar_logs import log_options  # noqa: PLC0415
+
+    return log_options(values, driver, cwd)
 
 
 def _labels(given: _Options) -> tuple[tuple[str, str], ...]:

@@ -84,6 +84,15 @@ class Userns(Record):
     gid: int = 0
 
 
+class LogOptions(Record):
+    """What `--log-opt` chose, for the drivers that write files; `tag` is for journald and --details."""
+
+    max_size: int = 0  # bytes of one file; 0: unlimited
+    max_file: int = 1  # how many files are kept, the current one included
+    path: str = ""  # absolute; empty: in the container's own directory
+    tag: str = ""
+
+
 class RunRequest(Record):
     """What was asked for, complete but for what the image decides (an empty field)."""
 
@@ -115,6 +124,7 @@ class RunRequest(Record):
     stop_timeout: int = DEFAULT_STOP_TIMEOUT  # seconds
     timeout: int = 0  # seconds until the container is killed; 0: never
     log_driver: str = "k8s-file"
+    log_opts: LogOptions = LogOptions()
     oom_score_adj: int | None = None
     ulimits: tuple[tuple[str, int, int], ...] = ()
     host_ulimits: bool = False
@@ -201,6 +211,7 @@ _RECORDS: dict[str, type[Record]] = {
     "network": Network,
     "userns": Userns,
     "security": Security,
+    "log_opts": LogOptions,
 }
 
 

@@ -23,8 +23,7 @@ from daemonless.isolation.slirp4netns import Port, Slirp4netns, guest_address
 from daemonless.isolation.userns import mapped_ids
 from daemonless.layers import trash
 from daemonless.record import Record
-from daemonless.supervisor import attach, monitor
-from daemonless.supervisor.logs import FILE_NAME
+from daemonless.supervisor import attach, logs, monitor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -135,17 +134,25 @@ def _job(paths: Paths, container: Container, lock: Lock, *, attached: bool, pres
     return monitor.Job(
         run_directory=container.run_directory,
         lock=lock,
-        log_path=f"{container.directory}/{FILE_NAME}",
         start=start,
         settle=settle,
         finish=finish,
         afterwards=afterwards,
         network=network,
-        log_driver=request.log_driver,
+        open_log=lambda: _open_log(container, request),
         interactive=request.interactive,
         close_stdin_with_client=attached,
         timeout=request.timeout,
     )
+
+
+def _open_log(container: Container, request: RunRequest) -> logs.Log:
+    """Open the log that `--log-driver` and `--log-opt` chose, in the supervisor."""
+    if not container.log_path:
+        return logs.Log()
+    options = request.log_opts
+    path = container.log_path
+    return logs.FileLog(request.log_driver, path, max_size=options.max_size, max_files=options.max_file)
 
 
 def _slirp_options(request: RunRequest) -> SlirpOptions:

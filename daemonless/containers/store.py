@@ -175,6 +175,15 @@ class Container:
         return spec
 
     @property
+    def log_path(self) -> str:
+        """The file its output is logged to; empty if the log driver writes none."""
+        request = self.record["request"]
+        if request["log_driver"] not in ("k8s-file", "json-file"):
+            return ""
+        path: str = (request.get("log_opts") or {}).get("path") or f"{self.directory}/ctr.log"
+        return path
+
+    @property
     def is_running(self) -> bool:
         """Whether a supervisor holds the container's lock and has recorded a process."""
         return self.is_supervised and self.state is not None

@@ -1,151 +1,169 @@
-r"""Container logs: the k8s-file and json-file formats, written and read back.
+r"""Container logs as they are written: the k8s-file and json-file formats, and rotation.
 
 k8s-file (CRI):      2026-11-23T20:42:00.123456789Z stdout F text
 json-file (docker):  {"log":"text\n","stream":"stdout","time":"2026-11-23T20:42:00.123456789Z"}
 
-A record is appended with one write(2); a reader copes with a cut last line.
+A container may write faster than Python can look at lines, so a chunk of output becomes records by
+replacing its newlines: a few passes in C, whatever the number of lines. All records of a chunk have
+the time at which it was read. Only whole records are ever appended, and what a power loss cut short is
+cut off before the next one. A file of `max_size` bytes is renamed to PATH.1, that one to PATH.2.
 """
 
 from __future__ import annotations
 
 import os
 
-from daemonless import jsonio
 from daemonless.clock import timestamp
-from daemonless.errors import InvalidData
-from daemonless.record import Record
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from daemonless.files import unlink_if_there
 
 STDOUT, STDERR = 1, 2
-_NAMES = {STDOUT: "stdout", STDERR: "stderr"}
-FILE_NAME = "ctr.log"
+STREAM_NAMES = {STDOUT: "stdout", STDERR: "stderr"}
+
+_CONTROLS = bytes(byte for byte in range(32) if byte != 10)
+_ESCAPES = {8: b"\\b", 9: b"\\t", 12: b"\\f", 13: b"\\r"}
 
 
-class LogWriter:
-    """Append the container's output to its log file; `driver` is k8s-file, json-file or none."""
-
-    def __init__(self, driver: str, path: str) -> None:
-        self._format = {"k8s-file": _k8s_file, "json-file": _json_file}.get(driver)
-        self._fd = -1
-        if self._format:
-            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-            self._fd = os.open(path, flags, 0o600)
+class Log:
+    """A log that keeps nothing: what the drivers `none` and `passthrough` need."""
 
     def write(self, stream: int, data: bytes) -> None:
-        """Log one chunk of output; a full disk loses log lines, never the container."""
-        if self._format is None:
-            return
-        try:
-            os.write(self._fd, self._format(_NAMES[stream], data, timestamp()))
-        except OSError:
-            pass
+        """Log one chunk of output; a log that cannot be written loses lines, never the container."""
 
     def close(self) -> None:
-        """Close the file."""
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+        """Write what was held back."""
 
 
-def _k8s_file(stream: str, data: bytes, now: str) -> bytes:
+class FileLog(Log):
+    """Append to the file at `path`; `max_size` is in bytes (0: no bound), `max_files` counts all of them."""
+
+    def __init__(self, driver: str, path: str, *, max_size: int = 0, max_files: int = 1) -> None:
+        self._records = {"k8s-file": k8s_records, "json-file": json_records}[driver]
+        self._cuts_characters = driver == "json-file"  # it holds text; the other one, bytes as they came
+        self._held: dict[int, bytes] = {}  # by stream: the beginning of a character
+        self._path = path
+        self._max_size, self._max_files = max_size, max_files
+        self._fd = self._open()
+        self._size = _cut_torn_record(self._fd)
+
+    def _open(self) -> int:
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+        return os.open(self._path, flags, 0o600)
+
+    def write(self, stream: int, data: bytes) -> None:
+        """Log one chunk of output."""
+        if self._cuts_characters:
+            data = self._held.pop(stream, b"") + data
+            if rest := _unfinished_character(data):
+                self._held[stream] = data[-rest:]
+                data = data[:-rest]
+        if data:
+            self._append(self._records(STREAM_NAMES[stream], data, timestamp()))
+
+    def close(self) -> None:
+        """Write what was held back and close the file."""
+        for stream, data in self._held.items():
+            self._append(self._records(STREAM_NAMES[stream], data, timestamp()))
+        self._held.clear()
+        os.close(self._fd)
+
+    def _append(self, records: bytes) -> None:
+        start = 0
+        while self._max_size and self._size + len(records) - start > self._max_size:
+            end = records.rfind(b"\n", start, start + max(0, self._max_size - self._size)) + 1
+            if not end and not self._size:  # longer than a file may be: it gets one of its own
+                end = records.index(b"\n", start) + 1
+            if end:
+                self._put(records[start:end])
+                start = end
+            if start == len(records):
+                return
+            if not self._rotate():
+                break
+        self._put(records[start:] if start else records)
+
+    def _put(self, records: bytes) -> None:
+        try:
+            written = os.write(self._fd, records)
+            if written < len(records):  # the disk is full
+                written = records.rfind(b"\n", 0, written) + 1
+                os.ftruncate(self._fd, self._size + written)
+        except OSError:
+            return
+        self._size += written
+
+    def _rotate(self) -> bool:
+        """Begin a new file; False if there is no room even for that."""
+        try:
+            if self._max_files == 1:
+                unlink_if_there(self._path)
+            for number in range(self._max_files - 1, 0, -1):
+                older = f"{self._path}.{number - 1}" if number > 1 else self._path
+                try:
+                    os.rename(older, f"{self._path}.{number}")
+                except FileNotFoundError:
+                    continue
+            fd = self._open()
+        except OSError:
+            return False
+        os.close(self._fd)
+        self._fd = fd
+        self._size = 0
+        return True
+
+
+def _cut_torn_record(fd: int) -> int:
+    """Cut off an unfinished record at the end of the file; return the size that is left."""
+    size = end = os.fstat(fd).st_size
+    while end:
+        start = max(0, end - 65536)
+        newline = os.pread(fd, end - start, start).rfind(b"\n")
+        end = start + newline + 1
+        if newline >= 0:
+            break
+    if end < size:
+        os.ftruncate(fd, end)
+    return end
+
+
+def k8s_records(stream: str, data: bytes, now: str) -> bytes:
+    """Return the k8s-file records of a chunk; P marks a line that goes on in the next record."""
     full = f"{now} {stream} F ".encode()
     if data.endswith(b"\n"):
         return full + data[:-1].replace(b"\n", b"\n" + full) + b"\n"
-    head, newline, tail = data.rpartition(b"\n")
-    partial = f"{now} {stream} P ".encode() + tail + b"\n"
-    return _k8s_file(stream, head + newline, now) + partial if newline else partial
+    lines, newline, rest = data.rpartition(b"\n")
+    partial = f"{now} {stream} P ".encode() + rest + b"\n"
+    return full + lines.replace(b"\n", b"\n" + full) + b"\n" + partial if newline else partial
 
 
-def _json_file(stream: str, data: bytes, now: str) -> bytes:
-    records = []
-    for line in _split_lines(data):
-        text = line.decode("utf-8", "replace")
-        records.append(jsonio.dumps({"log": text, "stream": stream, "time": now}))
-    return ("\n".join(records) + "\n").encode()
+def json_records(stream: str, data: bytes, now: str) -> bytes:
+    """Return the json-file records of a chunk; a line that goes on in the next has no newline.
 
-
-def _split_lines(data: bytes) -> list[bytes]:
-    """Split after newlines; bytes.splitlines would also split at a lone carriage return."""
-    lines = [line + b"\n" for line in data.split(b"\n")]
-    lines[-1] = lines[-1][:-1]
-    return lines if lines[-1] else lines[:-1]
-
-
-class Entry(Record):
-    """One record read back: text ends with a newline unless the line goes on in the next record."""
-
-    time: str
-    stream: int
-    text: bytes
-
-
-def parse_line(line: bytes) -> Entry | None:
-    """Parse one line of either format; None for a torn or foreign line."""
-    if line.startswith(b"{"):
-        try:
-            record = jsonio.loads(line, what="log line")
-            stream = STDERR if record["stream"] == "stderr" else STDOUT
-            return Entry(
-                time=record["time"], stream=stream, text=record["log"].encode("utf-8", "surrogatepass")
-            )
-        except (InvalidData, KeyError, TypeError, AttributeError):
-            return None
-    fields = line.split(b" ", 3)
-    if len(fields) != 4 or fields[1] not in (b"stdout", b"stderr") or fields[2] not in (b"F", b"P"):
-        return None
-    text = fields[3].removesuffix(b"\n") + (b"\n" if fields[2] == b"F" else b"")
-    stream = STDERR if fields[1] == b"stderr" else STDOUT
-    return Entry(time=fields[0].decode("ascii", "replace"), stream=stream, text=text)
-
-
-def read_lines(fd: int) -> Iterator[bytes]:
-    """Yield the complete lines from the file's position to what is its end now.
-
-    What is cut stays for the next call, and so does what is written meanwhile: a container may
-    write faster than anybody reads.
+    What is not UTF-8 becomes U+FFFD, as docker has it.
     """
-    rest = b""
-    left = os.fstat(fd).st_size - os.lseek(fd, 0, os.SEEK_CUR)
-    while left > 0 and (chunk := os.read(fd, min(left, 1 << 20))):
-        left -= len(chunk)
-        lines = (rest + chunk).split(b"\n")
-        rest = lines.pop()
-        for line in lines:
-            yield line + b"\n"
-    if rest:
-        os.lseek(fd, -len(rest), os.SEEK_CUR)
+    if not data.isascii():
+        try:
+            data.decode()
+        except UnicodeDecodeError:
+            data = data.decode("utf-8", "replace").encode()
+    data = data.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
+    if len(data.translate(None, _CONTROLS)) != len(data):
+        for byte in _CONTROLS:
+            data = data.replace(bytes((byte,)), _ESCAPES.get(byte) or b"\\u%04x" % byte)
+    head = b'{"log":"'
+    tail = f'","stream":"{stream}","time":"{now}"}}\n'.encode()
+    end = b"\\n" + tail
+    lines, newline, rest = data.rpartition(b"\n")
+    records = head + lines.replace(b"\n", end + head) + end if newline else b""
+    return records + head + rest + tail if rest else records
 
 
-def seek_tail(fd: int, count: int) -> None:
-    """Position `fd` at the start of the last `count` full lines (`P` records join the next)."""
-    end = os.lseek(fd, 0, os.SEEK_END)
-    data = b""
-    position = end
-    while position > 0:
-        step = min(position, 1 << 16)
-        position -= step
-        data = os.pread(fd, step, position) + data
-        starts = _line_starts(data, whole=position == 0)
-        if len(starts) >= count or position == 0:
-            offset = position + (starts[-count] if 0 < count <= len(starts) else 0) if count else end
-            os.lseek(fd, offset, os.SEEK_SET)
-            return
-    os.lseek(fd, end if count == 0 else 0, os.SEEK_SET)
-
-
-def _line_starts(data: bytes, *, whole: bool) -> list[int]:
-    """Return the offsets of records that begin an output line; a cut first record is passed over."""
-    starts = []
-    offset = 0
-    continued = False
-    for number, line in enumerate(data.split(b"\n")[:-1]):
-        if number > 0 or whole:
-            if not continued:
-                starts.append(offset)
-            entry = parse_line(line)
-            continued = entry is not None and not entry.text.endswith(b"\n")
-        offset += len(line) + 1
-    return starts
+def _unfinished_character(data: bytes) -> int:
+    """Return how many bytes at the end of `data` begin a UTF-8 character that is not all there."""
+    for length in range(1, min(3, len(data)) + 1):
+        byte = data[-length]
+        if byte < 0x80:
+            break
+        if byte >= 0xC0:
+            needed = 2 if byte < 0xE0 else 3 if byte < 0xF0 else 4
+            return length if length < needed and byte < 0xF5 else 0
+    return 0

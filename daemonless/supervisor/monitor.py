@@ -25,7 +25,8 @@ from daemonless.isolation.slirp4netns import Slirp4netns
 from daemonless.isolation.sync import pack_error
 from daemonless.record import Record
 from daemonless.supervisor import protocol
-from daemonless.supervisor.logs import STDERR, STDOUT, LogWriter
+from daemonless.supervisor.clients import Client
+from daemonless.supervisor.logs import STDERR, STDOUT, Log
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 _SIGHUP, _SIGINT, _SIGQUIT, _SIGKILL, _SIGTERM = 1, 2, 3, 9, 15
+_F_SETPIPE_SZ = 1031
+_WIDE_PIPE, _WIDE_CHUNK = 1 << 20, 1 << 18  # bytes, for a container that prints a lot
 _READABLE = select.POLLIN | select.POLLHUP | select.POLLERR
 
 
@@ -45,53 +48,18 @@ class Job(Record):
 
     run_directory: str  # holds state.json, the lock and the attach socket
     lock: Lock  # taken by who asked for the start, held by the supervisor as long as it lives
-    log_path: str
     start: Start
+    open_log: Callable[[], Log]
     finish: Callable[
         [dict[str, Any]], None
     ]  # takes the exit record; makes it durable or removes the container
     settle: Callable[[], None] = _nothing  # what may happen once the container runs
     afterwards: Callable[[], None] = _nothing  # what may happen once everybody knows of its end
     network: Slirp4netns | None = None
-    log_driver: str = "k8s-file"
+    streams: tuple[int, int, int] | None = None  # the container's own; none: pipes to and from us
     interactive: bool = False
     close_stdin_with_client: bool = False  # stdin ends with the first client, as in a pipeline
     timeout: int = 0  # seconds until the container is killed; 0: never
-
-
-class _Client:
-    """One attached command: its socket, what it has not taken yet, and whether it wants output."""
-
-    def __init__(self, socket: _socket.socket) -> None:
-        socket.setblocking(False)
-        self.socket = socket
-        self.pending: list[bytes] = []
-        self.watches_only = False
-
-    def send(self, packet: bytes) -> bool:
-        """Send, or keep for later what does not fit; False once the client is gone."""
-        if not self.pending:
-            try:
-                self.socket.send(packet)
-                return True
-            except BlockingIOError:
-                pass
-            except OSError:
-                return False
-        self.pending.append(packet)
-        return True
-
-    def flush(self) -> bool:
-        """Send what was kept; False once the client is gone."""
-        while self.pending:
-            try:
-                self.socket.send(self.pending[0])
-            except BlockingIOError:
-                return True
-            except OSError:
-                return False
-            del self.pending[0]
-        return True
 
 
 def supervise(job: Job, client_socket: _socket.socket) -> None:
@@ -101,7 +69,7 @@ def supervise(job: Job, client_socket: _socket.socket) -> None:
     """
     for number in (_SIGHUP, _SIGINT, _SIGQUIT):
         _signal.signal(number, _signal.SIG_IGN)
-    client = _Client(client_socket)
+    client = Client(client_socket, may_hold_up=job.close_stdin_with_client)
     try:
         os.chdir(job.run_directory)
         monitor = _Monitor(job, client)
@@ -132,13 +100,14 @@ def exit_record(started: str, code: int, *, signal: int = 0, error: str = "") ->
 
 
 class _Monitor:
-    def __init__(self, job: Job, client: _Client) -> None:
+    def __init__(self, job: Job, client: Client) -> None:
         self.job = job
         self.clients = {client.socket.fileno(): client}
         self.first_client = client.socket.fileno()
         failpoints.reach("start.log")
-        self.log = LogWriter(job.log_driver, job.log_path)
+        self.log = job.open_log()
         self.poll = select.poll()
+        self.awaited: dict[int, int] = {}  # what the poll object awaits
         self.listener = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
         unlink_if_there(protocol.SOCKET_NAME)
         failpoints.reach("start.socket")
@@ -146,6 +115,7 @@ class _Monitor:
         self.listener.listen(16)
         self.started = ""
         self.outputs: dict[int, int] = {}  # descriptor to read: stream number
+        self.chunk = protocol.CHUNK  # bytes of output to read at once
         self.stdin = -1
         self.input: list[bytes] = []  # what the container has not taken yet
         self.input_ended = False
@@ -176,6 +146,8 @@ class _Monitor:
                 os.close(fd)
 
     def _make_streams(self) -> list[int]:
+        if self.job.streams:
+            return [os.dup(fd) for fd in self.job.streams]
         if self.job.interactive:
             stdin, self.stdin = os.pipe()
         else:
@@ -218,8 +190,7 @@ class _Monitor:
         self.job.settle()
         while True:
             self._register()
-            wait = max(0, int((deadline - time.monotonic()) * 1000)) if deadline else None
-            events = dict(self.poll.poll(wait))
+            events = dict(self.poll.poll(self._milliseconds(deadline)))
             if deadline and time.monotonic() >= deadline:
                 self._pass_on(_SIGKILL, None)
                 deadline = 0.0
@@ -229,20 +200,30 @@ class _Monitor:
         self._drain()
         self._finish()
 
+    def _milliseconds(self, deadline: float) -> int | None:
+        """Return how long to wait at most: until `deadline`, or until a client is out of time."""
+        deadlines = [client.deadline for client in self.clients.values() if client.deadline]
+        if deadline:
+            deadlines.append(deadline)
+        return max(0, int((min(deadlines) - time.monotonic()) * 1000) + 1) if deadlines else None
+
     def _register(self) -> None:
         """Say what is awaited: output only while every client keeps up, input only when wanted."""
-        self.poll = select.poll()
-        self.poll.register(self.process.pidfd, select.POLLIN)
-        self.poll.register(self.listener.fileno(), select.POLLIN)
-        behind = any(client.pending for client in self.clients.values())
+        behind = any(client.is_behind for client in self.clients.values())
         interest = dict.fromkeys(self.outputs, 0 if behind else select.POLLIN)
+        interest[self.process.pidfd] = interest[self.listener.fileno()] = select.POLLIN
         if self.input:
             interest[self.stdin] = interest.get(self.stdin, 0) | select.POLLOUT
         for fd, client in self.clients.items():
             interest[fd] = (0 if self.input else select.POLLIN) | (select.POLLOUT if client.pending else 0)
-        for fd, mask in interest.items():
-            if mask:
-                self.poll.register(fd, mask)
+        awaited = {fd: mask for fd, mask in interest.items() if mask}
+        if awaited == self.awaited:
+            return
+        for fd in self.awaited.keys() - awaited.keys():
+            self.poll.unregister(fd)
+        for fd, mask in awaited.items():
+            self.poll.register(fd, mask)
+        self.awaited = awaited
 
     def _serve(self, events: dict[int, int]) -> None:
         for fd in [fd for fd in self.outputs if events.get(fd, 0) & _READABLE]:
@@ -252,17 +233,18 @@ class _Monitor:
         for fd, client in list(self.clients.items()):
             mask = events.get(fd, 0)
             gone = bool(mask & select.POLLOUT) and not client.flush()
+            gone = gone or 0 < client.deadline <= time.monotonic()
             if gone or (mask & _READABLE and not self._receive(client)):
                 self._drop(client)
         if self.listener.fileno() in events:
             # _socket's own accept: socket.socket would add no more than a wrapper
             socket = _socket.socket(fileno=self.listener._accept()[0])  # type: ignore[attr-defined]
-            self.clients[socket.fileno()] = _Client(socket)
+            self.clients[socket.fileno()] = Client(socket)
 
     def _read_output(self, fd: int) -> bool:
         """Take one chunk of output; False when there is none now or ever again."""
         try:
-            data = os.read(fd, protocol.CHUNK)
+            data = os.read(fd, self.chunk)
         except BlockingIOError:
             return False
         except OSError:  # EIO: the terminal's last writer is gone
@@ -271,12 +253,28 @@ class _Monitor:
         if not data:
             self._close_output(fd)
             return False
+        if len(data) == protocol.CHUNK:
+            self._widen(fd)
         self.log.write(stream, data)
-        packet = (protocol.STDOUT if stream == STDOUT else protocol.STDERR) + data
         for client in list(self.clients.values()):
             if not client.watches_only:
-                self._tell(client, packet)
+                self._tell_output(client, protocol.STDOUT if stream == STDOUT else protocol.STDERR, data)
         return True
+
+    def _tell_output(self, client: Client, kind: bytes, data: bytes) -> None:
+        for start in range(0, len(data), protocol.CHUNK):
+            self._tell(client, kind + data[start : start + protocol.CHUNK])
+
+    def _widen(self, fd: int) -> None:
+        """Give a pipe that was full more room: the container and we then take turns less often.
+
+        Not from the start: what a user's pipes may hold together is bounded (pipe(7)).
+        """
+        self.chunk = _WIDE_CHUNK
+        try:
+            fcntl.fcntl(fd, _F_SETPIPE_SZ, _WIDE_PIPE)
+        except OSError:  # the bound is reached, or it is a terminal
+            pass
 
     def _close_output(self, fd: int) -> None:
         del self.outputs[fd]
@@ -285,7 +283,7 @@ class _Monitor:
             self.input.clear()
         os.close(fd)
 
-    def _receive(self, client: _Client) -> bool:
+    def _receive(self, client: Client) -> bool:
         try:
             packet = client.socket.recv(protocol.CHUNK + 1)
         except BlockingIOError:
@@ -338,11 +336,11 @@ class _Monitor:
             os.close(self.stdin)
             self.stdin = -1
 
-    def _tell(self, client: _Client, packet: bytes) -> None:
+    def _tell(self, client: Client, packet: bytes) -> None:
         if not client.send(packet):
             self._drop(client)
 
-    def _drop(self, client: _Client) -> None:
+    def _drop(self, client: Client) -> None:
         number = client.socket.fileno()
         if self.clients.pop(number, None) is None:
             return

@@ -158,7 +158,7 @@ def test_table_and_typer_agree_on_whole_lines(name: str, words: list[str]) -> No
         ("exec", ["one"]),
         ("ps", ["surplus"]),
         ("ps", ["-n", "many"]),
-        ("logs", ["one", "two"]),
+        ("logs", ["one", "--tail"]),
         ("tag", ["one"]),
     ],
 )

@@ -90,6 +90,15 @@ LogDriver = Annotated[
     Literal["json-file", "k8s-file", "none"],
     typer.Option("--log-driver", help="Choose how output is logged.", rich_help_panel=PANEL),
 ]
+LogOpt = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--log-opt",
+        metavar="NAME=VALUE",
+        help="Set max-size, max-file, path or tag of the log; repeatable.",
+        rich_help_panel=PANEL,
+    ),
+]
 Pull = Annotated[
     Literal["always", "missing", "never"],
     typer.Option("--pull", help="Choose when the image is pulled from its registry.", rich_help_panel=IMAGE),
