@@ -24,8 +24,8 @@ def write_atomic(path: str, data: bytes, *, durable: bool = True, mode: int = 0o
     """Replace the file at `path` (a path of ours) with `data`.
 
     `durable` adds the fsyncs that make the new content survive a power loss; volatile state on
-    a tmpfs does without. Raises OSError; on failure the old file is untouched and no temporary
-    file stays behind.
+    a tmpfs does without. Raises OSError; then the old file is untouched, unless all that failed
+    was to sync the directory, and no temporary file stays behind.
     """
     directory, _, name = path.rpartition("/")
     temporary = f"{directory}/.{name}.{os.getpid():x}.{os.urandom(4).hex()}"

@@ -16,12 +16,21 @@ from pathlib import Path
 
 import pytest
 from harness import Cli, Terminal, adopt_orphans, eventually, is_ours, kill_all
+from lanes import REPORT, table
 
 STARTER = "daemonless.local/starter-busybox"
 
 
 def pytest_configure(config: pytest.Config) -> None:
     adopt_orphans()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what was injected and what came of it, whatever else is shown."""
+    if REPORT:
+        terminalreporter.section("faults")
+        for line in table():
+            terminalreporter.write_line(line)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -561,7 +561,9 @@ class ContainerStore:
             failpoints.reach("rename.record")
             write_atomic(f"{container.directory}/container.json", text)
         except BaseException as error:
-            os.unlink(link)
+            container.refresh()
+            if not container.goes_by(name):  # it does if the disk failed after the record was replaced
+                os.unlink(link)
             if isinstance(error, FileNotFoundError):
                 raise NotFound(f"container {before} has been removed") from None
             raise

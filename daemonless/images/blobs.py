@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import os
 
+from daemonless import failpoints
 from daemonless.errors import DaemonlessError, NotFound
 from daemonless.files import Lock, make_private_directory, read_file, sync, write_all, write_atomic
 from daemonless.oci.digest import Digest, digest_of, new_hash
@@ -131,12 +132,14 @@ class Staged:
     def commit(self) -> str:
         """Give the blob its name and return its path; the caller has verified the bytes."""
         make_private_directory(self._target.rpartition("/")[0])
+        failpoints.reach("blob.commit")
         os.rename(self._file.path, self._target)
         self._committed = True
         return self._target
 
     def sync(self) -> None:
         """Make content and name survive a power loss."""
+        failpoints.reach("blob.sync")
         os.fsync(self._file.fd)
         sync(self._target.rpartition("/")[0])
 

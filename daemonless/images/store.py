@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 
-from daemonless import jsonio
+from daemonless import failpoints, jsonio
 from daemonless.errors import DaemonlessError, InvalidData, NotFound, UsageError, printable
 from daemonless.files import Lock, read_file, write_atomic
 from daemonless.images.blobs import BlobStore
@@ -299,6 +299,7 @@ class ImageStore:
         return used
 
     def _discard(self, path: str) -> None:
+        failpoints.reach("images.discard")
         try:
             trash.discard(self.data, path)
         except FileNotFoundError:
@@ -319,6 +320,7 @@ class ImageStore:
             "mediaType": OCI_INDEX,
             "manifests": [entry.descriptor.to_json() for entry in entries],
         }
+        failpoints.reach("images.write")
         write_atomic(self._index, jsonio.dumps(document).encode())
 
     def _lock(self) -> Lock:

@@ -187,7 +187,10 @@ class _Monitor:
     def run(self) -> None:
         """Serve until the container's process ends, then leave its exit record."""
         deadline = time.monotonic() + self.job.timeout if self.job.timeout else 0.0
-        self.job.settle()
+        try:
+            self.job.settle()
+        except (DaemonlessError, OSError):  # on a full disk, say: the container is none the worse
+            pass
         while True:
             self._register()
             events = dict(self.poll.poll(self._milliseconds(deadline)))
@@ -368,8 +371,8 @@ class _Monitor:
         self.log.close()
         self.listener.close()
         unlink_if_there(protocol.SOCKET_NAME)
-        failpoints.reach("end.record")
         try:
+            failpoints.reach("end.record")
             self.job.finish(record)
         except OSError:  # nowhere to write it: those who wait are told all the same
             pass
