@@ -23,7 +23,17 @@ def container(paths: Paths, digit: str, *volumes: str) -> dict[str, Any]:
         {"destination": f"/{name}", "type": "volume", "source": name, "options": []} for name in volumes
     ]
     mounts.append({"destination": "/host", "type": "bind", "source": "/data", "options": []})
-    record = {"schema": 1, "id": digit * 64, "name": digit, "request": {"mounts": mounts}}
+    record = {
+        "schema": 1,
+        "id": digit * 64,
+        "name": digit,
+        "created": "2026",
+        "image": "image",
+        "imageId": "",
+        "args": [],
+        "labels": {},
+        "request": {"mounts": mounts},
+    }
     (directory / "container.json").write_text(jsonio.dumps(record))
     return record
 
@@ -63,7 +73,8 @@ def test_a_broken_container_keeps_what_its_runtime_spec_names(paths: Paths) -> N
     container(paths, "a", "data")
     directory = Path(paths.data, "containers", "a" * 64)
     (directory / "container.json").write_text("{")
-    spec = {"mounts": [{"destination": "/data", "source": f"{paths.data}/volumes/data/_data"}, {}]}
+    mounts = [{"destination": "/data", "source": f"{paths.data}/volumes/data/_data"}, {}]
+    spec = {"mounts": mounts, "process": {}, "linux": {}, "root": {}}
     (directory / "config.json").write_text(jsonio.dumps(spec))
     assert prune(paths, lambda volume: False) == ["other"]
 
