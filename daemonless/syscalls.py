@@ -43,6 +43,10 @@ FSCONFIG_SET_STRING = 1
 FSCONFIG_SET_FD = 5
 FSCONFIG_CMD_CREATE = 6
 
+IN_MODIFY = 0x2
+IN_MOVED_TO = 0x80
+IN_CREATE = 0x100
+
 MNT_DETACH = 2
 
 MOUNT_ATTR_RDONLY = 0x1
@@ -96,6 +100,8 @@ CAPABILITY_VERSION_3 = 0x20080522
 # name: (x86-64, aarch64)
 _OLD = {
     "capset": (126, 91),
+    "inotify_add_watch": (254, 27),
+    "inotify_init1": (294, 26),
     "keyctl": (250, 219),
     "mount": (165, 40),
     "pivot_root": (155, 41),
@@ -249,6 +255,19 @@ def syncfs(fd: int) -> None:
 def fchmodat2(dir_fd: int, path: bytes, mode: int, flags: int) -> None:
     """fchmodat2(2), Linux 6.6; raises OSError(ENOSYS) before."""
     _call(_FCHMODAT2, dir_fd, path, mode, flags, path=path)
+
+
+# --- watching files --------------------------------------------------------------------------
+
+
+def inotify_init() -> int:
+    """Return a descriptor that becomes readable as what it watches changes (inotify(7))."""
+    return _call(_number("inotify_init1"), os.O_CLOEXEC | os.O_NONBLOCK)
+
+
+def inotify_add_watch(fd: int, path: bytes, mask: int) -> None:
+    """Watch a file or directory for IN_* events."""
+    _call(_number("inotify_add_watch"), fd, path, mask, path=path)
 
 
 # --- mounts -----------------------------------------------------------------------------------

@@ -64,6 +64,7 @@ def modules_after(*words: str) -> tuple[int, set[str]]:
         (["container", "exists", "nothing"], 1),
         (["image", "exists", "nothing"], 1),
         (["diff", "nothing"], 125),
+        (["events", "--no-stream", "--filter", "type=container", "--format", "{{.ID}}"], 0),
         (["version"], 0),
         (["volume", "create", "data"], 0),
         (["volume", "ls", "--filter", "name=x"], 0),

@@ -64,6 +64,12 @@ def ago(seconds: float) -> str:
     return f"{duration(seconds)} ago"
 
 
+def go_time(text: str) -> str:
+    """Return an RFC 3339 time in UTC as Go prints a time: `2026-11-24 10:00:00.5 +0000 UTC`."""
+    date, _, clock = text.partition("T")
+    return f"{date} {clock.removesuffix('Z')} +0000 UTC"
+
+
 def shorten(text: str, width: int) -> str:
     """Return `text` in at most `width` characters and three dots."""
     return text if len(text) <= width else f"{text[:width]}..."

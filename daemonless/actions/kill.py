@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from daemonless import events
 from daemonless.actions.selection import for_each_container
 from daemonless.containers import ending
 from daemonless.containers.grammar import signal
+from daemonless.containers.store import event_details
 from daemonless.errors import Conflict, NotFound
 
 TYPE_CHECKING = False
@@ -28,6 +30,8 @@ def main(args: Args) -> int:
                 f"container {name} is {container.status}, so it cannot be sent a signal",
                 f"start it: daemonless start {name}",
             ) from None
+        details = event_details(container.record)
+        events.record(args.paths, "container", "kill", container.id, signal=number, **details)
         if number == _SIGKILL:
             ending.wait_for_supervisor(container)
 

@@ -61,7 +61,7 @@ class Shared:
     def sizes(self, container: Container) -> tuple[int, int]:
         """Return the bytes written by the container, and those with its image; 0 if it has gone."""
         if self._sizes is None:
-            from daemonless.containers.filesystem import sizes  # noqa: PLC0415 - user namespaces: 4 ms
+            from daemonless.containers.usage import sizes  # noqa: PLC0415 - user namespaces: 4 ms
 
             self._sizes = sizes(self.containers)
         return self._sizes.get(container.id, (0, 0))
@@ -184,8 +184,7 @@ def _created_ago(row: Row) -> str:
 
 
 def _created_at(row: Row) -> str:
-    date, _, clock = row.record["created"].partition("T")
-    return f"{date} {clock.removesuffix('Z')} +0000 UTC"
+    return columns.go_time(row.record["created"])
 
 
 def _status(row: Row) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
+from daemonless import events
 from daemonless.actions.cold import in_child
 from daemonless.actions.each import for_each
 from daemonless.errors import UsageError
@@ -18,6 +19,7 @@ from daemonless.oci.reference import parse_reference
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from daemonless.actions.args import Args
+    from daemonless.oci.reference import Reference
 
 
 def main(args: Args) -> int:
@@ -42,8 +44,12 @@ def fetch(args: Args, name: str) -> Image:
     The starter image comes from this machine itself.
     """
     reference = parse_reference(name)
-    if str(reference) == NAME:
-        return ensure_starter(args.paths)
+    image = ensure_starter(args.paths) if str(reference) == NAME else _pull(args, reference)
+    events.record(args.paths, "image", "pull", image.id.partition(":")[2], name=str(reference))
+    return image
+
+
+def _pull(args: Args, reference: Reference) -> Image:
     platform = args.platform or os.environ.get("DOCKER_DEFAULT_PLATFORM")
     return pull(
         reference,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from daemonless import events
 from daemonless.actions.each import report
 from daemonless.containers import ending
 from daemonless.containers.store import Container, ContainerStore
@@ -54,7 +55,7 @@ def _remove(args: Args, store: ImageStore, name: str) -> None:
         image = store.resolve(name)
     except InvalidData:
         for untagged in store.forget(name):
-            print(f"Untagged: {untagged}")
+            _untagged(args, "", untagged)
         return
     # the same image may be here more than once, compressed in different ways
     twins = [other for other in store.images() if other.id == image.id]
@@ -65,7 +66,7 @@ def _remove(args: Args, store: ImageStore, name: str) -> None:
             store.untag(full_name)
         else:
             store.remove(image)
-        print(f"Untagged: {full_name}")
+        _untagged(args, image.id, full_name)
         return
     if len(names) > 1 and not (args.force or args.all):
         raise Conflict(
@@ -76,8 +77,15 @@ def _remove(args: Args, store: ImageStore, name: str) -> None:
     for twin in twins:
         store.remove(twin)
     for each in names:
-        print(f"Untagged: {each}")
-    print(f"Deleted: {image.id.partition(':')[2]}")
+        _untagged(args, image.id, each)
+    identity = image.id.partition(":")[2]
+    print(f"Deleted: {identity}")
+    events.record(args.paths, "image", "remove", identity, name=names[0] if names else "")
+
+
+def _untagged(args: Args, image_id: str, name: str) -> None:
+    print(f"Untagged: {name}")
+    events.record(args.paths, "image", "untag", image_id.partition(":")[2], name=name)
 
 
 def _free(args: Args, image: Image) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from daemonless import events
 from daemonless.errors import UsageError
 from daemonless.images.store import ImageStore
 from daemonless.oci.reference import parse_reference
@@ -21,4 +22,5 @@ def main(args: Args) -> int:
     image = store.resolve(args.image)
     for reference in references:
         store.tag(image, reference)
+        events.record(args.paths, "image", "tag", image.id.partition(":")[2], name=str(reference))
     return 0

@@ -56,6 +56,7 @@ COMMANDS = {
     "top": _CONTAINERS,
     "diff": _CONTAINERS,
     "export": _CONTAINERS,
+    "events": _CONTAINERS,
     "container_exists": _CONTAINERS,
     "pull": _IMAGES,
     "images": _IMAGES,
@@ -102,12 +103,17 @@ GROUPS: dict[str, tuple[str, dict[str, Entry]]] = {
         "Work with volumes.",
         {name: Entry(f"volume_{name}", {}) for name in ("create", "ls", "inspect", "rm", "prune", "exists")},
     ),
+    "system": (
+        "Look after this program.",
+        {name: Entry(name, {}) for name in ("events", "info")},
+    ),
 }
 # Further spellings, accepted but not listed.
 SYNONYMS = {
     "container": {"list": "ls", "ps": "ls", "remove": "rm"},
     "image": {"list": "ls", "remove": "rm"},
     "volume": {"list": "ls", "remove": "rm"},
+    "system": {},
 }
 
 

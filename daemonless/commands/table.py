@@ -69,6 +69,10 @@ GROUPS: dict[str, dict[str, tuple[str, dict[str, str]]]] = {
         'list': ('volume_ls', {}),
         'remove': ('volume_rm', {}),
     },
+    'system': {
+        'events': ('events', {}),
+        'info': ('info', {}),
+    },
 }
 COMMANDS: dict[str, Spec] = {
     'run': {
@@ -677,6 +681,29 @@ COMMANDS: dict[str, Spec] = {
         'defaults': {
             'container': None,
             'output': None,
+        },
+        'interspersed': True,
+    },
+    'events': {
+        'options': {
+            '--since': ('since', 'text'),
+            '--until': ('until', 'text'),
+            '--filter': ('filter', 'list'),
+            '-f': ('filter', 'list'),
+            '--stream': ('stream', True),
+            '--no-stream': ('stream', False),
+            '--format': ('format', 'text'),
+            '--no-trunc': ('no_trunc', True),
+            '--trunc': ('no_trunc', False),
+        },
+        'arguments': (),
+        'defaults': {
+            'since': None,
+            'until': None,
+            'filter': (),
+            'stream': True,
+            'format': None,
+            'no_trunc': True,
         },
         'interspersed': True,
     },
