@@ -15,11 +15,13 @@ import time
 
 from daemonless.config import Paths
 from daemonless.containers.store import Container
-from daemonless.errors import Conflict, NotFound
+from daemonless.errors import Conflict, DaemonlessError, NotFound
 from daemonless.isolation import rootview
-from daemonless.isolation.task import Task
-from daemonless.isolation.userns import mapped_ids
+from daemonless.isolation.task import Task, mapped
+from daemonless.isolation.userns import load_id_map, mapped_ids
 from daemonless.layers.changes import left_by_mounts
+from daemonless.layers.store import recorded_size
+from daemonless.layers.walk import OPEN_DIRECTORY, walk
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -93,17 +95,104 @@ def in_layers(container: Container, work: Callable[[int, int, frozenset[bytes]],
     )
 
 
+def start_own_tree(container: Container, work: Callable[[int], Any]) -> Task:
+    """As `own_tree`, in the background; a container that ends meanwhile is a ProcessLookupError."""
+    try:
+        pidfd = container.pidfd()
+    except NotFound:
+        return _start_stopped(container, work, _read_only(container))
+    try:
+        return _start_running(container, pidfd, work, with_mounts=False)
+    finally:
+        os.close(pidfd)
+
+
+def sizes(containers: list[Container]) -> dict[str, tuple[int, int]]:
+    """Return by id how many bytes each container has written, and how many it has with its image.
+
+    A file with several names counts once. A container that is gone or broken is left out. All
+    containers with directories that only subordinate ids may read together cost one child.
+    """
+    written: dict[str, int] = {}
+    closed = []
+    for container in containers:
+        try:
+            written[container.id] = _size(container)
+        except PermissionError:
+            closed.append(container)
+        except (DaemonlessError, OSError):
+            continue
+    if closed:
+        with mapped(lambda: _readable_sizes(closed), load_id_map(os.getuid(), os.getgid())) as task:
+            written.update(task.wait())
+    result = {}
+    for container in containers:
+        if container.id in written:
+            size = written[container.id]
+            result[container.id] = (size, size + _size_of_layers(container))
+    return result
+
+
+def _readable_sizes(containers: list[Container]) -> dict[str, int]:
+    found = {}
+    for container in containers:
+        try:
+            found[container.id] = _size(container)
+        except (DaemonlessError, OSError):
+            continue
+    return found
+
+
+def _size(container: Container) -> int:
+    """Return the bytes of the files in the writable layer; raises OSError."""
+    seen = set()
+    total = 0
+
+    def visit(dir_fd: int, name: bytes, path: bytes) -> int:
+        nonlocal total
+        try:
+            status = os.lstat(name, dir_fd=dir_fd)
+            if status.st_mode & 0o170000 == 0o040000:
+                return os.open(name, OPEN_DIRECTORY, dir_fd=dir_fd)
+        except (FileNotFoundError, NotADirectoryError):
+            return -1  # it changes while it is read
+        if status.st_nlink > 1:
+            if status.st_ino in seen:
+                return -1
+            seen.add(status.st_ino)
+        total += status.st_size
+        return -1
+
+    walk(os.open(f"{container.directory}/upper", OPEN_DIRECTORY), visit)
+    return total
+
+
+def _size_of_layers(container: Container) -> int:
+    total = 0
+    for option in _lowers(container):
+        try:
+            total += recorded_size(option.removeprefix("lowerdir+=").rpartition("/")[0])
+        except (DaemonlessError, OSError):
+            continue  # the layer is gone; the container can only be removed
+    return total
+
+
 def _in_running(container: Container, work: Callable[[int], Any], *, with_mounts: bool = True) -> Any:
     """Raise NotFound or ProcessLookupError, before `work` is called, if the container does not run."""
     pidfd = container.pidfd()
     try:
-        state = container.state
-        pid = state["pid"] if state else 0
-        id_map = mapped_ids(container.spec())
-        with rootview.of_running(pid, pidfd, id_map, work, with_mounts=with_mounts) as task:
+        with _start_running(container, pidfd, work, with_mounts=with_mounts) as task:
             return task.wait()
     finally:
         os.close(pidfd)
+
+
+def _start_running(
+    container: Container, pidfd: int, work: Callable[[int], Any], *, with_mounts: bool
+) -> Task:
+    state = container.state
+    pid = state["pid"] if state else 0
+    return rootview.of_running(pid, pidfd, mapped_ids(container.spec()), work, with_mounts=with_mounts)
 
 
 def _in_stopped(
@@ -112,10 +201,18 @@ def _in_stopped(
     overlay: dict[str, Any],
     mounts: tuple[dict[str, Any], ...] = (),
 ) -> Any:
-    spec = container.spec()
-    target = spec["root"]["path"]
-    with rootview.of_stopped(overlay, target, mapped_ids(spec), work, mounts=mounts) as task:
+    with _start_stopped(container, work, overlay, mounts) as task:
         return task.wait()
+
+
+def _start_stopped(
+    container: Container,
+    work: Callable[[int], Any],
+    overlay: dict[str, Any],
+    mounts: tuple[dict[str, Any], ...] = (),
+) -> Task:
+    spec = container.spec()
+    return rootview.of_stopped(overlay, spec["root"]["path"], mapped_ids(spec), work, mounts=mounts)
 
 
 def _read_only(container: Container) -> dict[str, Any]:
