@@ -62,6 +62,7 @@ def modules_after(*words: str) -> tuple[int, set[str]]:
         (["top", "nothing"], 125),
         (["rename", "nothing", "something"], 125),
         (["container", "exists", "nothing"], 1),
+        (["container", "prune", "--force", "--filter", "until=1h"], 0),
         (["image", "exists", "nothing"], 1),
         (["diff", "nothing"], 125),
         (["events", "--no-stream", "--filter", "type=container", "--format", "{{.ID}}"], 0),

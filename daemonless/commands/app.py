@@ -58,6 +58,7 @@ COMMANDS = {
     "export": _CONTAINERS,
     "events": _CONTAINERS,
     "container_exists": _CONTAINERS,
+    "container_prune": _CONTAINERS,
     "pull": _IMAGES,
     "images": _IMAGES,
     "tag": _IMAGES,
@@ -85,6 +86,7 @@ GROUPS: dict[str, tuple[str, dict[str, Entry]]] = {
             "diff": Entry("diff", {"type": "container"}),
             "export": Entry("export", {}),
             "exists": Entry("container_exists", {}),
+            "prune": Entry("container_prune", {}),
         },
     ),
     "image": (

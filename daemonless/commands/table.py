@@ -44,6 +44,7 @@ GROUPS: dict[str, dict[str, tuple[str, dict[str, str]]]] = {
         'diff': ('diff', {'type': 'container'}),
         'export': ('export', {}),
         'exists': ('container_exists', {}),
+        'prune': ('container_prune', {}),
         'list': ('ps', {}),
         'ps': ('ps', {}),
         'remove': ('rm', {}),
@@ -712,6 +713,19 @@ COMMANDS: dict[str, Spec] = {
         'arguments': (('container', False, True),),
         'defaults': {
             'container': None,
+        },
+        'interspersed': True,
+    },
+    'container_prune': {
+        'options': {
+            '--force': ('force', True),
+            '-f': ('force', True),
+            '--filter': ('filter', 'list'),
+        },
+        'arguments': (),
+        'defaults': {
+            'force': False,
+            'filter': (),
         },
         'interspersed': True,
     },
