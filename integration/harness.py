@@ -150,6 +150,7 @@ class Cli:
             self.root / "names",
             self.root / "tmp",
             self.root / "trash",
+            self.root / "volumes",
             self.runroot / "containers",
         ):
             try:
@@ -164,10 +165,12 @@ class Cli:
                 yield f"mount {line}"
 
     def remove_all(self) -> None:
-        """Remove every container, so that the next test meets none."""
+        """Remove every container and volume, so that the next test meets none."""
         ids = self.ids()
         if ids:
             self("rm", "--force", "--time", "0", *ids)
+        if (self.root / "volumes").is_dir() and os.listdir(self.root / "volumes"):
+            self("volume", "rm", "--all")
         for process in self.started:
             process.kill()
             process.communicate()

@@ -52,7 +52,7 @@ def describe_container(container: Container, images: ImageStore) -> Struct:
         BoundingCaps=capabilities["bounding"],
         ExecIDs=[],
         GraphDriver=_graph_driver(spec),
-        Mounts=[_mount(mount) for mount in request["mounts"]],
+        Mounts=[_mount(mount, container) for mount in request["mounts"]],
         Dependencies=[],
         NetworkSettings=_network_settings(container, request, status),
         IsInfra=False,
@@ -104,19 +104,24 @@ def _graph_driver(spec: dict[str, Any]) -> Struct:
     )
 
 
-def _mount(mount: dict[str, Any]) -> Struct:
+def _mount(mount: dict[str, Any], container: Container) -> Struct:
     options = mount["options"]
     kinds = [option for option in options if option.removeprefix("r") in ("private", "shared", "slave")]
+    is_volume = mount["type"] == "volume"
+    source = mount["source"] if mount["type"] == "bind" else ""
+    if is_volume:
+        source = f"{container.directory.rpartition('/containers/')[0]}/volumes/{mount['source']}/_data"
     return Struct(
         Type=mount["type"],
-        Name="",
-        Source=mount["source"] if mount["type"] == "bind" else "",
+        Name=mount["source"] if is_volume else "",
+        Source=source,
         Destination=mount["destination"],
-        Driver="",
+        Driver="local" if is_volume else "",
         Mode="",
         Options=options,
         RW="ro" not in options,
-        Propagation=kinds[-1] if kinds else ("rprivate" if mount["type"] == "bind" else ""),
+        Propagation=kinds[-1] if kinds else ("" if mount["type"] == "tmpfs" else "rprivate"),
+        **({"SubPath": mount["subpath"]} if mount.get("subpath") else {}),
     )
 
 
@@ -218,7 +223,7 @@ def _host_config(container: Container, request: dict[str, Any], process: dict[st
         Binds=[
             ":".join((mount["source"], mount["destination"], ",".join(mount["options"])))
             for mount in mounts
-            if mount["type"] == "bind"
+            if mount["type"] != "tmpfs"
         ],
         LogConfig=_log_config(container, request),
         NetworkMode=request["network"]["mode"],

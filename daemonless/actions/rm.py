@@ -19,7 +19,7 @@ def main(args: Args) -> int:
     """Remove each container and print its name as it was given; a missing one gives status 1."""
 
     def remove(container: Container) -> None:
-        ending.remove(args.paths, container, force=args.force, grace=args.timeout or 0)
+        ending.remove(args.paths, container, force=args.force, grace=args.timeout or 0, volumes=args.volumes)
 
     status = for_each_container(
         args, remove, broken=args.force, ignore=args.force or args.ignore, missing=_MISSING

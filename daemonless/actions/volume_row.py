@@ -37,12 +37,17 @@ class VolumeRow(Struct):
 
     def __missing__(self, field: str) -> Any:
         if field == "Label":
-            return lambda key: self["Labels"].get(key, "")
+            return self.label
         if field != "MountCount":
             raise KeyError(field)
         running = [user for user in self._users.of(self.volume.name) if user.is_supervised]
         self[field] = len(running)
         return self[field]
+
+    def label(self, key: str) -> str:
+        """Return the value of a label, empty if it is not set: docker's `{{.Label "key"}}`."""
+        value: str = self["Labels"].get(key, "")
+        return value
 
     def complete(self) -> dict[str, Any]:
         """Return the fields of podman, those that it leaves out at their zero left out as well."""

@@ -20,7 +20,7 @@ def rm(
     ] = False,
     volumes: Annotated[
         bool,
-        typer.Option("--volumes", "-v", help="Changes nothing: all data of a container goes with it."),
+        typer.Option("--volumes", "-v", help="Remove their anonymous volumes too."),
     ] = False,
     timeout: timing.StopTime = None,
     all: selection.All = False,

@@ -48,6 +48,8 @@ def run(
     volume: storage.Volume = None,
     mount: storage.Mount = None,
     tmpfs: storage.Tmpfs = None,
+    volumes_from: storage.VolumesFrom = None,
+    image_volume: storage.ImageVolume = "bind",
     read_only: storage.ReadOnly = False,
     read_only_tmpfs: storage.ReadOnlyTmpfs = True,
     shm_size: storage.ShmSize = "64m",

@@ -6,10 +6,10 @@ that the files it is told to mount exist. Options are attributes of `args` under
 with underscores; each may be missing or None, which is its default:
 
     strings      image name user workdir entrypoint hostname network mac_address userns pid ipc uts
-                 cgroupns shm_size stop_signal umask platform pull detach_keys log_driver
-    lists        command env env_file unsetenv label label_file annotation volume mount tmpfs device
-                 publish dns dns_search dns_option add_host cap_add cap_drop security_opt group_add
-                 ulimit sysctl log_opt
+                 image_volume cgroupns shm_size stop_signal umask platform pull detach_keys log_driver
+    lists        command env env_file unsetenv label label_file annotation volume mount tmpfs volumes_from
+                 device publish dns dns_search dns_option add_host cap_add cap_drop security_opt
+                 group_add ulimit sysctl log_opt
     flags        detach interactive tty rm init read_only privileged unsetenv_all no_hosts
     flags, on    read_only_tmpfs http_proxy
     numbers      stop_timeout timeout oom_score_adj preserve_fds
@@ -97,6 +97,8 @@ def from_args(
         ulimits=tuple(grammar.ulimit(value) for value in ulimits if value != "host"),
         host_ulimits="host" in ulimits,
         mounts=_mounts(given, cwd),
+        volumes_from=tuple(grammar_mounts.volumes_from(value) for value in given.list("volumes_from")),
+        image_volume=_image_volume(given.text("image_volume")),
         devices=_devices(given),
         read_only=given.flag("read_only"),
         read_only_tmpfs=given.flag("read_only_tmpfs", default=True),
@@ -226,8 +228,16 @@ def _mounts(given: _Options, cwd: str) -> tuple[Mount, ...]:
             raise UsageError(f"two mounts have the destination {printable(mount.destination)}")
         taken.add(mount.destination)
         if mount.type == "bind":
-            _check_exists(mount.source, "mount", f"mkdir -p {printable(mount.source)}")
+            status = _check_exists(mount.source, "mount", f"mkdir -p {printable(mount.source)}")
+            if mount.overlay and status.st_mode & 0o170000 != 0o040000:
+                raise UsageError(f"cannot mount {printable(mount.source)} with option O: it is no directory")
     return tuple(mounts)
+
+
+def _image_volume(value: str) -> str:
+    kinds = ("bind", "anonymous", "tmpfs", "ignore")
+    kind = grammar.choice(value or "bind", kinds, "--image-volume")
+    return "bind" if kind == "anonymous" else kind
 
 
 def _devices(given: _Options) -> tuple[Device, ...]:

@@ -14,7 +14,7 @@ from daemonless.config import Paths
 from daemonless.containers.host_facts import gather_facts
 from daemonless.containers.names import new_id, new_name
 from daemonless.containers.process import bounding_set
-from daemonless.containers.request import RunRequest
+from daemonless.containers.request import RunRequest, config_section, needs_storage
 from daemonless.containers.spec import build_spec
 from daemonless.containers.store import Container, ContainerStore, Staging, event_details, sync_bundle
 from daemonless.errors import NameInUse, SetupFailed
@@ -49,10 +49,17 @@ def create(
     store = ContainerStore(paths)
     container_id = new_id()
     staging = store.stage(container_id)
+    prepared = None
     try:
         request = request.with_image(image.config, warn)
         name = _claim_name(staging, request.name)
         final = f"{store.directory}/{container_id}"
+        image_volumes = config_section(image.config).get("Volumes")
+        if image_volumes or needs_storage(request):
+            from daemonless.containers.storage import prepare  # noqa: PLC0415 - for who has volumes only
+
+            prepared = prepare(paths, request, image_volumes or {}, directory=final, warn=warn)
+            request = prepared.request
         layers = LayerStore(paths.data, id_map.key)
         lowers = [layers.path(diff_id) for diff_id in reversed(image.diff_ids)]
         failpoints.reach("create.directories")
@@ -77,6 +84,7 @@ def create(
             ),
             host=host,
             warn=warn,
+            mounts=prepared.mounts if prepared else {},
         )
         record = {
             "schema": 1,
@@ -98,7 +106,11 @@ def create(
         staging.publish()
     except BaseException:
         staging.abandon()
+        if prepared:
+            prepared.abandon(paths)
         raise
+    if prepared:
+        prepared.release()
     events.record(paths, "container", "create", container_id, **event_details(record))
     return Container(paths, container_id)
 

@@ -15,6 +15,10 @@ from daemonless.files import Lock
 from daemonless.isolation import cgroups
 from daemonless.supervisor import attach
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 _SIGKILL, _SIGTERM = 9, 15
 _PATIENCE = 10  # seconds for the kernel and a supervisor to finish what takes them milliseconds
 
@@ -97,8 +101,10 @@ def wait(container: Container) -> int:
             return code
 
 
-def remove(paths: Paths, container: Container, *, force: bool = False, grace: float = 0) -> None:
-    """Remove a container; its files are deleted in the background.
+def remove(
+    paths: Paths, container: Container, *, force: bool = False, grace: float = 0, volumes: bool = False
+) -> None:
+    """Remove a container, and its anonymous volumes if asked; files are deleted in the background.
 
     A running one is ended if `force` is given, at once or after it was asked and had `grace`
     seconds; otherwise Conflict is raised, with exit status 2. A container whose files are broken
@@ -111,7 +117,7 @@ def remove(paths: Paths, container: Container, *, force: bool = False, grace: fl
             pass
     lock = _lock_to_remove(container, force=force)
     try:
-        forget(paths, container)
+        forget(paths, container, volumes=volumes)
     finally:
         if lock:
             lock.release()
@@ -166,15 +172,27 @@ def _kill_supervised(container: Container) -> None:
         pass  # it is about to start or to end
 
 
-def forget(paths: Paths, container: Container) -> None:
-    """Take the container out of sight; whoever calls holds its lock."""
+def forget(paths: Paths, container: Container, *, volumes: bool = False) -> None:
+    """Take the container out of sight; whoever calls holds its lock.
+
+    Its anonymous volumes go with it if `volumes` is given or it was run with --rm.
+    """
     container.refresh()  # it may have been renamed since its supervisor read the record
+    record: dict[str, Any] = {}
+    details: dict[str, Any] = {}
     try:
-        details = event_details(container.record)
+        record = container.record
+        details = event_details(record)
     except DaemonlessError:
-        details = {}
+        pass
     cgroup = (container.state or {}).get("cgroup")
     ContainerStore(paths).forget(container)
     if cgroup:
         cgroups.remove(cgroup)
     events.record(paths, "container", "remove", container.id, **details)
+    request = record.get("request", {})
+    has_volumes = any(mount["type"] == "volume" for mount in request.get("mounts", ()))
+    if has_volumes and (volumes or request.get("rm")):
+        from daemonless.containers.volumes import remove_anonymous  # noqa: PLC0415 - for who has some
+
+        remove_anonymous(paths, record)

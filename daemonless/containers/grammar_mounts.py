@@ -1,4 +1,4 @@
-"""What `-v`, `--mount`, `--tmpfs` and `--device` take, parsed into mounts of the runtime spec.
+"""What `-v`, `--mount`, `--tmpfs`, `--volumes-from` and `--device` take, parsed into mounts.
 
 Follows podman where docker differs: a missing directory on the host is an error, and a relative
 path needs a leading dot, because `data:/data` names a volume.
@@ -15,6 +15,7 @@ from daemonless.errors import Unsupported, printable
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Any
 
 PROPAGATION = ("private", "rprivate", "slave", "rslave", "shared", "rshared")
 _FLAGS = ("ro", "rw", "nosuid", "suid", "nodev", "dev", "noexec", "exec")
@@ -30,36 +31,69 @@ _TMPFS_FLAGS = (
     "tmpcopyup",
 )
 _TMPFS_DEFAULTS = ("rw", "noexec", "nosuid", "nodev")
-_NAMED = "named volumes are not supported yet"
-_NAMED_HINT = "give a path of this machine: ./{0}:{1}, or --mount type=bind,source=PATH,target={1}"
+_VOLUME_DEFAULTS = ("nosuid", "nodev")
+# options that are no flags of a mount, and the field of Mount that each sets
+_FIELDS = {
+    "U": ("chown", True),
+    "O": ("overlay", True),
+    "copy": ("nocopy", False),
+    "nocopy": ("nocopy", True),
+}
 
 
 def volume(value: str, cwd: str, option: str = "--volume") -> Mount:
-    """Parse `SOURCE:DESTINATION[:OPTIONS]`; `cwd` is what a relative source starts from.
+    """Parse `[SOURCE:]DESTINATION[:OPTIONS]`; `cwd` is what a relative source starts from.
 
-    Raises UsageError, or Unsupported for named and anonymous volumes.
+    A source that begins with neither / nor . names a volume; without one the volume is anonymous.
+    Raises UsageError.
     """
     one_line(value, option)
     source, colon, rest = value.partition(":")
     destination, _, options = rest.partition(":")
     if not colon:
-        raise Unsupported(
-            f"cannot mount {printable(value)}: anonymous volumes are not supported yet",
-            f"use --tmpfs {printable(value)}, or name a directory: {option} ./data:{printable(value)}",
-        )
+        source, destination = "", value
+    elif not source or not destination:
+        raise refusal(option, value, "the source or the destination is empty")
     if ":" in options:
         raise refusal(option, value, "it has more than three fields", "write SOURCE:DESTINATION[:OPTIONS]")
-    if not source or not destination:
-        raise refusal(option, value, "the source or the destination is empty")
-    if source[0] not in "/.":
-        shown = printable(source), printable(destination)
-        raise Unsupported(f"cannot mount volume {shown[0]}: {_NAMED}", _NAMED_HINT.format(*shown))
+    words, fields = _fields(options.split(","))
+    where = _destination(destination, option, value)
+    if source[:1] in ("/", "."):
+        path = os.path.normpath(os.path.join(cwd, source))
+        flags = bind_options(words, option, value)
+        return Mount(destination=where, type="bind", source=path, options=flags, **fields)
+    name = _volume_name(source, option, value)
     return Mount(
-        destination=_destination(destination, option, value),
-        type="bind",
-        source=os.path.normpath(os.path.join(cwd, source)),
-        options=bind_options(options.split(",") if options else (), option, value),
+        destination=where,
+        type="volume",
+        source=name,
+        options=volume_options(words, option, value),
+        **fields,
     )
+
+
+def _fields(words: Iterable[str]) -> tuple[list[str], dict[str, Any]]:
+    """Split words into flags of the mount and fields of Mount."""
+    flags, fields = [], {}
+    for word in words:
+        if word in _FIELDS:
+            name, setting = _FIELDS[word]
+            fields[name] = setting
+        else:
+            flags.append(word)
+    return flags, fields
+
+
+def _volume_name(name: str, option: str, value: str) -> str:
+    plain = name.replace("_", "").replace(".", "").replace("-", "")
+    if name and not (name[0].isalnum() and plain.isalnum() and name.isascii() and len(name) <= 255):
+        raise refusal(
+            option,
+            value,
+            f"{printable(name)!r} is not the name of a volume",
+            "a directory of this machine is written with a leading / or ./",
+        )
+    return name
 
 
 def bind_options(words: Iterable[str], option: str, value: str) -> tuple[str, ...]:
@@ -70,10 +104,10 @@ def bind_options(words: Iterable[str], option: str, value: str) -> tuple[str, ..
     """
     chosen: list[str] = []
     for word in words:
-        if word in ("z", "Z", "copy", "nocopy", ""):
+        if word in ("z", "Z", ""):
             continue
-        if word in ("U", "O", "idmap", "upperdir", "nocreate"):
-            raise Unsupported(f"cannot mount {printable(value)}: option {word} is not supported yet")
+        if word in ("idmap", "upperdir", "nocreate"):
+            raise Unsupported(f"cannot mount {printable(value)}: option {word} is not supported")
         if word not in _BIND_FLAGS:
             raise refusal(option, value, f"{printable(word)!r} is no mount option")
         chosen.append(word)
@@ -84,6 +118,22 @@ def bind_options(words: Iterable[str], option: str, value: str) -> tuple[str, ..
     if "ro" not in flags and "rw" not in flags:
         flags.append("rw")
     return (*recursion, *propagation, *flags)
+
+
+def volume_options(words: Iterable[str], option: str, value: str) -> tuple[str, ...]:
+    """Return the complete options of a volume: as of a bind mount, but nosuid and nodev by default."""
+    chosen = bind_options(words, option, value)
+    return (*chosen, *(w for w in _VOLUME_DEFAULTS if w not in chosen and _opposite(w) not in chosen))
+
+
+def volumes_from(value: str, option: str = "--volumes-from") -> tuple[str, str]:
+    """Parse `CONTAINER[:ro|rw]`; the result is the container and the mode, or an empty string."""
+    one_line(value, option)
+    name, _, options = value.partition(":")
+    modes = [word for word in options.split(",") if word not in ("", "z", "Z")]
+    if not name or len(modes) > 1 or not set(modes) <= {"ro", "rw"}:
+        raise refusal(option, value, "it is not CONTAINER, CONTAINER:ro or CONTAINER:rw")
+    return name, modes[0] if modes else ""
 
 
 def tmpfs(value: str, option: str = "--tmpfs") -> Mount:
@@ -166,11 +216,14 @@ _MOUNT_ALIASES = {
     "bind-propagation": "propagation",
     "tmpfs-size": "size",
     "tmpfs-mode": "mode",
+    "volume-nocopy": "nocopy",
+    "volume-subpath": "subpath",
+    "chown": "U",
 }
 
 
 def mount(value: str, cwd: str, option: str = "--mount") -> Mount:
-    """Parse `type=bind|tmpfs,source=...,destination=...[,key=value ...]`, a line of CSV.
+    """Parse `type=bind|tmpfs|volume,source=...,destination=...[,key=value ...]`, a line of CSV.
 
     Raises UsageError, or Unsupported for other types.
     """
@@ -184,25 +237,39 @@ def mount(value: str, cwd: str, option: str = "--mount") -> Mount:
             raise refusal(option, value, f"{printable(key)} is given twice")
         keys[key] = text if equals else "true"
     kind = keys.pop("type", "volume")
-    if kind not in ("bind", "tmpfs"):
+    if kind not in ("bind", "tmpfs", "volume"):
         raise Unsupported(
-            f"cannot mount {printable(value)}: type {printable(kind)} is not supported yet",
-            "use type=bind with a path of this machine, or type=tmpfs",
+            f"cannot mount {printable(value)}: type {printable(kind)} is not supported",
+            "the types are bind, tmpfs and volume",
         )
     destination = _destination(keys.pop("destination", ""), option, value)
     source = keys.pop("source", "")
-    if kind == "bind" and (not source or source[0] not in "/."):
-        raise refusal(option, value, "the source is not a path that begins with / or .")
-    if kind == "tmpfs" and source not in ("", "tmpfs"):
-        raise refusal(option, value, "a tmpfs has no source")
+    subpath = _subpath(keys.pop("subpath", ""), option, value) if kind == "volume" else ""
     for key, text in keys.items():
         words += _mount_key(kind, key, text, option, value)
-    if kind == "tmpfs":
-        return Mount(
-            destination=destination, type=kind, source=kind, options=tmpfs_options(words, option, value)
-        )
-    path = os.path.normpath(os.path.join(cwd, source))
-    return Mount(destination=destination, type=kind, source=path, options=bind_options(words, option, value))
+    words, fields = _fields(words)
+    if kind == "bind":
+        if not source or source[0] not in "/.":
+            raise refusal(option, value, "the source is not a path that begins with / or .")
+        source = os.path.normpath(os.path.join(cwd, source))
+        options = bind_options(words, option, value)
+    elif kind == "tmpfs":
+        if source not in ("", "tmpfs"):
+            raise refusal(option, value, "a tmpfs has no source")
+        source = "tmpfs"
+        options = tmpfs_options(words, option, value)
+    else:
+        source = _volume_name(source, option, value)
+        options = volume_options(words, option, value)
+    return Mount(
+        destination=destination, type=kind, source=source, options=options, subpath=subpath, **fields
+    )
+
+
+def _subpath(text: str, option: str, value: str) -> str:
+    if text.startswith("/") or ".." in text.split("/"):
+        raise refusal(option, value, "the subpath is not a path below the top of the volume")
+    return text
 
 
 def _mount_key(kind: str, key: str, text: str, option: str, value: str) -> list[str]:
@@ -221,6 +288,10 @@ def _mount_key(kind: str, key: str, text: str, option: str, value: str) -> list[
         return [key if boolean(text, option) else "no" + key]
     if key in ("noexec", "nosuid", "nodev", "notmpcopyup", "bind", "rbind", "U", "idmap", "z", "Z"):
         return [key] if boolean(text or "true", option) else []
+    if key == "nocopy" and kind == "volume":
+        return [key] if boolean(text, option) else []
+    if key == "volume-driver" and kind == "volume" and text == "local":
+        return []
     if kind == "tmpfs" and key in ("size", "mode", "uid", "gid"):
         return [f"{key}={text}"]
     raise refusal(option, value, f"{printable(key)} is no key of type={kind}")

@@ -32,12 +32,28 @@ def config_section(image_config: dict[str, Any]) -> dict[str, Any]:
 
 
 class Mount(Record):
-    """One mount the user asked for, in the words of the runtime spec."""
+    """One mount the user or the image asked for; `options` are in the words of the runtime spec."""
 
     destination: str
-    type: str  # bind or tmpfs
-    source: str
+    type: str  # bind, tmpfs or volume
+    source: str  # of a volume its name; empty: `create` makes up one
     options: tuple[str, ...]
+    subpath: str = ""  # what is mounted of a volume, relative to its top
+    nocopy: bool = False  # leave a new volume empty
+    chown: bool = False  # U: give all of it to the container's user
+    overlay: bool = False  # O: changes are thrown away
+
+
+class Secret(Record):
+    """One secret to hand over; what it says is in no request, record or spec."""
+
+    name: str
+    type: str = "mount"  # or env
+    target: str = ""  # a path of the container, or a variable's name
+    uid: int = 0
+    gid: int = 0
+    mode: int = 0o444
+    id: str = ""  # of the secret that was copied, known from `create` on
 
 
 class Device(Record):
@@ -130,6 +146,9 @@ class RunRequest(Record):
     host_ulimits: bool = False
 
     mounts: tuple[Mount, ...] = ()
+    volumes_from: tuple[tuple[str, str], ...] = ()  # container, and ro, rw or nothing
+    image_volume: str = "bind"  # what becomes of the image's VOLUMEs: bind, tmpfs or ignore
+    secrets: tuple[Secret, ...] = ()
     devices: tuple[Device, ...] = ()
     read_only: bool = False
     read_only_tmpfs: bool = True
@@ -204,8 +223,16 @@ class RunRequest(Record):
             raise InvalidData(f"container request is damaged: {error}") from None
 
 
+def needs_storage(request: RunRequest) -> bool:
+    """Return whether the mounts of a request need more than the runtime spec says of them."""
+    return bool(request.volumes_from or request.secrets) or any(
+        mount.type == "volume" or mount.chown or mount.overlay for mount in request.mounts
+    )
+
+
 _RECORDS: dict[str, type[Record]] = {
     "mounts": Mount,
+    "secrets": Secret,
     "devices": Device,
     "publish": Port,
     "network": Network,

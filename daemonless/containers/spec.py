@@ -15,10 +15,10 @@ from daemonless.oci.runtime import OCI_VERSION
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from typing import Any
 
-    from daemonless.oci.runtime import IdMapping, Linux, Spec
+    from daemonless.oci.runtime import IdMapping, Linux, Mount, Spec
 
 # Files that tell of the machine, or of other users on it.
 MASKED_PATHS = (
@@ -60,12 +60,14 @@ def build_spec(
     seccomp_section: dict[str, Any] | None,
     host: HostFacts,
     warn: Callable[[str], None],
+    mounts: Mapping[str, Mount] | None = None,
 ) -> Spec:
     """Return the runtime spec of a new container.
 
     `image_config` is the image's config document; `run_dir` will hold hosts, hostname,
     resolv.conf and .containerenv at every start; `rootfs_mount` becomes the first mount, on
-    `rootfs_path`, an empty directory. Raises UsageError and InvalidData (see `build_process`).
+    `rootfs_path`, an empty directory; `mounts` are what mounts of the request with these
+    destinations stand for. Raises UsageError and InvalidData (see `build_process`).
     """
     shares_name = request.uts == "host" or (request.network.mode == "host" and not request.hostname)
     hostname = host.hostname if shares_name else request.hostname or container_id[:12]
@@ -80,7 +82,9 @@ def build_spec(
             warn=warn,
         ),
         "root": {"path": rootfs_path, "readonly": request.read_only},
-        "mounts": build_mounts(request, rootfs_mount, run_dir=run_dir, id_map=id_map, host=host),
+        "mounts": build_mounts(
+            request, rootfs_mount, mounts or {}, run_dir=run_dir, id_map=id_map, host=host
+        ),
         "linux": _linux(request, id_map, host),
     }
     if request.uts != "host":

@@ -2,9 +2,6 @@
 
 A mount of the user replaces the container's at the same destination. All but the root filesystem
 are sorted by depth, stably, so that a mount never hides one made before it.
-
-Directories that an image declares as VOLUME are left as they are, part of the writable layer:
-their content then goes and stays with the container.
 """
 
 from __future__ import annotations
@@ -15,6 +12,7 @@ from daemonless.isolation.userns import IdMap
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Any
 
     from daemonless.oci.runtime import Mount
@@ -23,10 +21,22 @@ _TTY_GROUP = 5  # the group `tty` of every distribution; owner of terminals
 
 
 def build_mounts(
-    request: RunRequest, rootfs_mount: dict[str, Any], *, run_dir: str, id_map: IdMap, host: HostFacts
+    request: RunRequest,
+    rootfs_mount: dict[str, Any],
+    prepared: Mapping[str, Mount],
+    *,
+    run_dir: str,
+    id_map: IdMap,
+    host: HostFacts,
 ) -> list[Mount]:
-    """Return all mounts; the first is the root filesystem."""
-    user = [_mount(m.destination, m.type, m.source, *m.options) for m in request.mounts]
+    """Return all mounts; the first is the root filesystem.
+
+    `prepared` are mounts by destination of the request's that are no plain bind or tmpfs.
+    """
+    user = [
+        prepared.get(m.destination) or _mount(m.destination, m.type, m.source, *m.options)
+        for m in request.mounts
+    ]
     user += [
         _mount(
             d.destination,

@@ -12,7 +12,7 @@ from daemonless import events, failpoints, jsonio
 from daemonless.config import Paths
 from daemonless.containers import netfiles
 from daemonless.containers.ending import forget
-from daemonless.containers.request import RunRequest
+from daemonless.containers.request import RunRequest, needs_storage
 from daemonless.containers.store import Container, ContainerStore, event_details, sync_bundle
 from daemonless.errors import Conflict, NotFound
 from daemonless.files import Lock, sync, unlink_if_there, write_atomic
@@ -28,6 +28,8 @@ from daemonless.supervisor import attach, logs, monitor
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+    from daemonless.containers.storage import Ready
 
 
 class Started(Record):
@@ -51,12 +53,21 @@ def start(paths: Paths, container: Container, *, attached: bool = False, preserv
     lock = container.try_lock()
     if lock is None:
         raise Conflict(f"container {record['name']} is already running")
+    ready = None
     try:
-        job = _job(paths, container, lock, attached=attached, preserve_fds=preserve_fds)
+        request = RunRequest.from_dict(record["request"])
+        if needs_storage(request):
+            from daemonless.containers.storage import make_ready  # noqa: PLC0415 - for who has volumes only
+
+            ready = make_ready(paths, container, request)
+        job = _job(paths, container, request, lock, ready, attached=attached, preserve_fds=preserve_fds)
         failpoints.reach("start.supervisor")
-        supervisor, socket = monitor.spawn(job, keep=tuple(range(3, 3 + preserve_fds)))
+        keep = (*range(3, 3 + preserve_fds), *(ready.lock_fds if ready else ()))
+        supervisor, socket = monitor.spawn(job, keep=keep)
     finally:
         lock.release()  # the supervisor has it now
+        if ready:
+            ready.release()  # as are these
     try:
         pid = attach.wait_ready(socket)
     except BaseException:
@@ -71,9 +82,17 @@ def start(paths: Paths, container: Container, *, attached: bool = False, preserv
     return Started(container=container, pid=pid, pidfd=pidfd, socket=socket, supervisor=supervisor)
 
 
-def _job(paths: Paths, container: Container, lock: Lock, *, attached: bool, preserve_fds: int) -> monitor.Job:
+def _job(
+    paths: Paths,
+    container: Container,
+    request: RunRequest,
+    lock: Lock,
+    ready: Ready | None,
+    *,
+    attached: bool,
+    preserve_fds: int,
+) -> monitor.Job:
     """Gather what the supervisor needs from the bundle; nothing else is consulted."""
-    request = RunRequest.from_dict(container.record["request"])
     spec = container.spec()
     failpoints.reach("start.prepare")
     unlink_if_there(f"{container.run_directory}/exit.json")
@@ -91,6 +110,7 @@ def _job(paths: Paths, container: Container, lock: Lock, *, attached: bool, pres
         reaper=request.init,
         upper=f"{container.directory}/upper",
         preserve_fds=preserve_fds,
+        sources=tuple(ready.sources) if ready else (),
         cgroup=cgroups.create(container.id) or "",
     )
 
@@ -98,6 +118,8 @@ def _job(paths: Paths, container: Container, lock: Lock, *, attached: bool, pres
 
     def settle() -> None:
         failpoints.reach("start.settle")
+        if ready:
+            ready.settle()
         events.record(paths, "container", "start", container.id, **details)
         ContainerStore(paths).sweep()
         cgroups.sweep()
@@ -105,6 +127,8 @@ def _job(paths: Paths, container: Container, lock: Lock, *, attached: bool, pres
             sync_bundle(container.directory)
 
     def finish(exit_record: dict[str, Any]) -> None:
+        if ready:
+            ready.release()  # of a start that failed; the volumes may go with the container
         if exit_record["started"]:
             code = exit_record["exitCode"]
             events.record(paths, "container", "died", container.id, exitCode=code, **details)

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import os
 
-from daemonless import events
+from daemonless import events, jsonio
 from daemonless.config import Paths
 from daemonless.containers.store import Container
 from daemonless.errors import Conflict, DaemonlessError, NotFound
+from daemonless.files import read_file
 from daemonless.volumes.store import Volume, VolumeStore
 
 TYPE_CHECKING = False
@@ -61,8 +62,10 @@ class Users:
         except (DaemonlessError, OSError, KeyError, TypeError):
             pass
         prefix = f"{self._paths.data}/volumes/"
+        path = f"{container.directory}/config.json"
         try:
-            sources = [str(mount.get("source", "")) for mount in container.spec()["mounts"]]
+            spec = jsonio.loads(read_file(path), what=path)
+            sources = [str(mount.get("source", "")) for mount in spec["mounts"]]
         except (DaemonlessError, OSError, KeyError, TypeError, AttributeError):
             return frozenset()
         return frozenset(s.removeprefix(prefix).partition("/")[0] for s in sources if s.startswith(prefix))

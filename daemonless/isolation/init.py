@@ -67,7 +67,7 @@ def _init(start: Start, channel: Channel, step: list[str]) -> NoReturn:
     _own_upper(start)
     root_fd = rootfs.mount_root(spec)
     step[0] = "mount"
-    rootfs.mount_all(root_fd, spec)
+    owed = rootfs.mount_all(root_fd, spec, start.sources)
     slave = -1
     if process.get("terminal"):
         step[0] = "open a terminal"
@@ -80,6 +80,8 @@ def _init(start: Start, channel: Channel, step: list[str]) -> NoReturn:
     step[0] = "find the user"
     user = process["user"]
     who = identity.resolve(root_fd, user.get("username", str(user["uid"])), start.extra_groups)
+    for each in owed:
+        each.give(who.uid, who.gid)
     step[0] = "prepare privileges"
     privileges.set_oom_score_adj(process)
     dropped = privileges.prepare(

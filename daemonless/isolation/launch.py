@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, Protocol
 
+    from daemonless.isolation.volumes import Source
+
     class Network(Protocol):
         """What connects a network namespace to the world; started while the container mounts."""
 
@@ -43,6 +45,7 @@ class Start(Record):
     reaper: bool = False  # --init
     upper: str = ""  # writable directory of the overlay
     preserve_fds: int = 0  # how many descriptors from 3 on the process inherits
+    sources: tuple[tuple[str, Source], ...] = ()  # by destination: what mounts need beside the spec
     cgroup: str = ""  # directory of the container's own cgroup, if it could have one
 
     @property

@@ -43,7 +43,8 @@ _PROPAGATION = {
     "unbindable": sc.MS_UNBINDABLE,
     "runbindable": sc.MS_UNBINDABLE | sc.MS_REC,
 }
-_REGULAR, _DIRECTORY = 0o100000, 0o040000
+_DIRECTORY = 0o040000
+_KERNELS = (b"/proc", b"/sys", b"/dev")  # filesystems of the kernel, and what is made before they are there
 
 
 class Options:
@@ -77,7 +78,6 @@ def perform(root_fd: int, mount: dict[str, Any]) -> None:
     fstype = mount.get("type", "")
     if options.bind or fstype == "bind":
         tree = bind_tree(os.fsencode(mount["source"]), options)
-        is_directory = os.fstat(tree).st_mode & 0o170000 == _DIRECTORY
     else:
         if fstype in ("proc", "sysfs", "cgroup"):
             _refuse_links(root_fd, destination)
@@ -88,14 +88,17 @@ def perform(root_fd: int, mount: dict[str, Any]) -> None:
             if fstype == "cgroup":  # no cgroup v2 here to show: /sys/fs/cgroup stays empty
                 return
             raise _refused(kernel_type, destination, error) from error
-        is_directory = True
+    place(tree, root_fd, destination, options)
+
+
+def place(tree: int, root_fd: int, destination: bytes, options: Options) -> None:
+    """Move a detached mount onto its destination inside the root; closes its descriptor."""
+    is_directory = os.fstat(tree).st_mode & 0o170000 == _DIRECTORY
     target = open_target(root_fd, destination, is_directory=is_directory)
+    if not destination.startswith(_KERNELS):
+        _refuse_kernels_files(root_fd, target, destination)
     if options.copy_up:
-        source = open_in_root(root_fd, destination, os.O_RDONLY | os.O_DIRECTORY)
-        if not any(option.startswith("mode=") for option in options.data):
-            _copy_attributes(source, tree)
-        copy_content(source, tree)
-        os.close(source)
+        _copy_up(root_fd, destination, tree, options)
     sc.move_mount(tree, b"", target, b"", sc.MOVE_MOUNT_F_EMPTY_PATH | sc.MOVE_MOUNT_T_EMPTY_PATH)
     if options.propagation:
         recursive = sc.AT_RECURSIVE if options.propagation & sc.MS_REC else 0
@@ -167,12 +170,22 @@ def _knows_lowerdir_plus() -> bool:
 
 
 def bind_tree(source: bytes, options: Options) -> int:
-    """Return a detached copy of the mounts at `source`, a host path the command line named.
+    """Return a detached copy of the mounts at `source`, a host path the command line named."""
+    fd = os.open(source, os.O_PATH | os.O_CLOEXEC)
+    try:
+        return clone_tree(fd, options)
+    finally:
+        os.close(fd)
+
+
+def clone_tree(fd: int, options: Options) -> int:
+    """Return a detached copy of the mounts at an open file or directory.
 
     Attributes can only be added: flags the host locked stay as they are (mount_namespaces(7)).
     """
     recursive = sc.AT_RECURSIVE if options.bind != "bind" else 0
-    tree = sc.open_tree(sc.AT_FDCWD, source, sc.OPEN_TREE_CLONE | sc.OPEN_TREE_CLOEXEC | recursive)
+    flags = sc.OPEN_TREE_CLONE | sc.OPEN_TREE_CLOEXEC | sc.AT_EMPTY_PATH
+    tree = sc.open_tree(fd, b"", flags | recursive)
     if options.set:
         sc.mount_setattr(tree, b"", sc.AT_EMPTY_PATH | recursive, options.set, options.clear)
     return tree
@@ -240,49 +253,27 @@ def make_directories(root_fd: int, path: bytes) -> int:
     return fd
 
 
-def _copy_attributes(source: int, target: int) -> None:
-    """Give a fresh tmpfs the owner and mode of the directory it covers."""
-    status = os.fstat(source)
-    root = os.open(b".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=target)
-    os.fchown(root, status.st_uid, status.st_gid)
-    os.fchmod(root, status.st_mode & 0o7777)
-    os.close(root)
+def _refuse_kernels_files(root_fd: int, target: int, destination: bytes) -> None:
+    """Refuse a mount point that a link of the image leads into /proc or /sys (CVE-2025-52881)."""
+    device = os.fstat(target).st_dev
+    for name in (b"proc", b"sys"):
+        try:
+            status = os.stat(name, dir_fd=root_fd, follow_symlinks=False)
+        except FileNotFoundError:
+            continue
+        if status.st_dev == device and device != os.fstat(root_fd).st_dev:
+            raise SetupFailed(f"{printable(destination)} leads into /{name.decode()} by a link of the image")
 
 
-def copy_content(source: int, target: int) -> None:
-    """Copy directories, files and links from one directory descriptor to another.
+def _copy_up(root_fd: int, destination: bytes, tree: int, options: Options) -> None:
+    """Give a fresh tmpfs what the directory it covers holds, and its attributes."""
+    # Most containers copy nothing and spare themselves a module; this is before the pivot.
+    from daemonless.isolation.copying import copy_attributes, copy_content  # noqa: PLC0415
 
-    For `tmpcopyup`: what the image holds below a tmpfs stays visible. Device nodes and sockets
-    are left out. Links are copied, never followed.
-    """
-    fd = os.open(b".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=target)
-    for name in os.listdir(source):
-        entry = os.stat(name, dir_fd=source, follow_symlinks=False)
-        kind = entry.st_mode & 0o170000
-        if kind == 0o120000:
-            os.symlink(os.readlink(name, dir_fd=source), name, dir_fd=fd)
-            os.chown(name, entry.st_uid, entry.st_gid, dir_fd=fd, follow_symlinks=False)
-        elif kind == _DIRECTORY:
-            os.mkdir(name, 0o700, dir_fd=fd)
-            flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-            inner_source, inner_target = os.open(name, flags, dir_fd=source), os.open(name, flags, dir_fd=fd)
-            _copy_attributes(inner_source, inner_target)
-            copy_content(inner_source, inner_target)
-            os.close(inner_source)
-            os.close(inner_target)
-        elif kind == _REGULAR:
-            _copy_file(source, fd, name, entry)
-    os.close(fd)
-
-
-def _copy_file(source: int, target: int, name: str, entry: os.stat_result) -> None:
-    reader = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=source)
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    writer = os.open(name, flags, 0o600, dir_fd=target)
-    offset = 0
-    while sent := os.sendfile(writer, reader, offset, 1 << 20):
-        offset += sent
-    os.fchown(writer, entry.st_uid, entry.st_gid)
-    os.fchmod(writer, entry.st_mode & 0o7777)
-    os.close(reader)
-    os.close(writer)
+    source = open_in_root(root_fd, destination, os.O_RDONLY | os.O_DIRECTORY)
+    top = os.open(b".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=tree)
+    copy_content(source, tree)
+    if not any(option.startswith("mode=") for option in options.data):
+        copy_attributes(source, top)
+    os.close(top)
+    os.close(source)

@@ -21,6 +21,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from daemonless.isolation.volumes import Owed, Source
+
 # name: device number, as in the kernel's admin-guide/devices.txt
 DEVICES = {
     b"null": (1, 3),
@@ -58,11 +60,15 @@ def mount_root(spec: dict[str, Any]) -> int:
     return tree
 
 
-def mount_all(root_fd: int, spec: dict[str, Any]) -> None:
+def mount_all(root_fd: int, spec: dict[str, Any], sources: tuple[tuple[str, Source], ...] = ()) -> list[Owed]:
     """Make the spec's other mounts, in order, and fill /dev once it is ours.
 
     A read-only /dev is made so at the end: devices and mount points have to get into it first.
+    `sources` tells more of the mounts at these destinations; the result is what is to be given to
+    the container's user.
     """
+    special = dict(sources)
+    owed: list[Owed] = []
     seals_dev = False
     for mount in spec["mounts"]:
         if mount["destination"] == "/":
@@ -71,7 +77,10 @@ def mount_all(root_fd: int, spec: dict[str, Any]) -> None:
             seals_dev = mount.get("type") == "tmpfs"
             mount = {**mount, "options": [option for option in mount["options"] if option != "ro"]}
         try:
-            perform(root_fd, mount)
+            if mount["destination"] in special:
+                owed += special[mount["destination"]].attach(root_fd, mount)
+            else:
+                perform(root_fd, mount)
         except OSError as error:
             raise SetupFailed(
                 f"cannot mount {printable(mount.get('source') or mount['type'])} on "
@@ -83,6 +92,7 @@ def mount_all(root_fd: int, spec: dict[str, Any]) -> None:
         dev = open_in_root(root_fd, b"/dev", os.O_PATH | os.O_DIRECTORY)
         sc.mount_setattr(dev, b"", sc.AT_EMPTY_PATH, sc.MOUNT_ATTR_RDONLY)
         os.close(dev)
+    return owed
 
 
 def _fill_dev(root_fd: int) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
+
+from daemonless.commands import complete
 
 PANEL = "Files"
 
@@ -14,7 +16,9 @@ Volume = Annotated[
         "--volume",
         "-v",
         metavar="SOURCE:TARGET:OPTIONS",
-        help="Mount a file or directory of the host; options are ro, rw, z, Z and others; repeatable.",
+        help="Mount a file or directory of the host, or a volume by its name, or with TARGET alone a new "
+        "volume; options are ro, rw, z, Z, U, O, nocopy and those of mount(8); repeatable.",
+        autocompletion=complete.volumes,
         rich_help_panel=PANEL,
     ),
 ]
@@ -23,7 +27,7 @@ Mount = Annotated[
     typer.Option(
         "--mount",
         metavar="type=TYPE,KEY=VALUE,...",
-        help="Mount a bind or tmpfs, in the long form; repeatable.",
+        help="Mount a bind, volume or tmpfs, in the long form; repeatable.",
         rich_help_panel=PANEL,
     ),
 ]
@@ -33,6 +37,25 @@ Tmpfs = Annotated[
         "--tmpfs",
         metavar="TARGET:OPTIONS",
         help="Mount an empty file system kept in memory; repeatable.",
+        rich_help_panel=PANEL,
+    ),
+]
+VolumesFrom = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--volumes-from",
+        metavar="CONTAINER:MODE",
+        help="Mount what another container has mounted of volumes and of the host; mode ro or rw; "
+        "repeatable.",
+        rich_help_panel=PANEL,
+        autocompletion=complete.containers,
+    ),
+]
+ImageVolume = Annotated[
+    Literal["bind", "anonymous", "tmpfs", "ignore"],
+    typer.Option(
+        "--image-volume",
+        help="Make an anonymous volume of each VOLUME of the image (bind, anonymous), a tmpfs, or nothing.",
         rich_help_panel=PANEL,
     ),
 ]

@@ -1,0 +1,259 @@
+"""The volumes of one container: chosen and made when it is created, readied when it starts.
+
+Imported only for containers that have volumes, throw-away overlays or owners to set; it decides
+what `isolation.volumes` then does inside the container's namespaces.
+"""
+
+from __future__ import annotations
+
+import os
+
+from daemonless import events
+from daemonless.config import Paths
+from daemonless.containers.grammar_volumes import mount_of
+from daemonless.containers.request import Mount, RunRequest
+from daemonless.containers.store import Container, ContainerStore
+from daemonless.errors import NotFound, printable
+from daemonless.files import make_private_directory
+from daemonless.isolation.volumes import Source
+from daemonless.layers import trash
+from daemonless.volumes.store import Volume, VolumeStore, new_name
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Any
+
+    from daemonless.oci import runtime
+
+_FROM_IMAGE = ("rbind", "rprivate", "rw", "nosuid", "nodev")
+
+
+class Prepared:
+    """What `prepare` gives to the making of a container: nothing of it can go before `release`."""
+
+    def __init__(self, request: RunRequest) -> None:
+        self.request = request
+        self.mounts: dict[str, runtime.Mount] = {}  # by destination, for the runtime spec
+        self.held: list[Volume] = []
+        self.made: list[Volume] = []
+
+    def release(self) -> None:
+        """Let go of the volumes: the container's record names them now."""
+        for volume in self.held:
+            volume.release()
+
+    def abandon(self, paths: Paths) -> None:
+        """Remove the volumes made for a container that is not to be, and let go of the others."""
+        for volume in self.made:
+            VolumeStore(paths).discard(volume)
+        self.release()
+
+
+def prepare(
+    paths: Paths,
+    request: RunRequest,
+    image_volumes: dict[str, Any],
+    *,
+    directory: str,
+    warn: Callable[[str], None],
+) -> Prepared:
+    """Complete the mounts of a new container and hold its volumes, made if they are missing.
+
+    `directory` is where the container's bundle will be. The locks are taken in the order of the
+    volumes' names, so that two makers never wait for each other. Raises NotFound for
+    --volumes-from of a container that does not exist.
+    """
+    mounts = {mount.destination: mount for mount in _from_containers(paths, request)}
+    borrowed = {mount.source for mount in mounts.values() if mount.type == "volume"}
+    mounts.update((mount.destination, mount) for mount in request.mounts)
+    for destination in _image_destinations(image_volumes, warn):
+        if destination not in mounts and request.image_volume != "ignore":
+            mounts[destination] = _of_image(destination, request.image_volume)
+    names: dict[str, bool] = {}  # whether it is anonymous
+    for destination, mount in mounts.items():
+        if mount.type == "volume":
+            name = mount.source or new_name()
+            mounts[destination] = mount.replace(source=name)
+            names[name] = not mount.source
+    prepared = Prepared(request.replace(mounts=tuple(mounts.values())))
+    try:
+        _hold(paths, prepared, names, borrowed)
+        volumes = {volume.name: volume for volume in prepared.held}
+        for index, mount in enumerate(mounts.values()):
+            if mount.type == "volume" or mount.overlay:
+                prepared.mounts[mount.destination] = _spec_mount(
+                    mount, volumes.get(mount.source), f"{directory}/overlay.{index}"
+                )
+    except BaseException:
+        prepared.abandon(paths)
+        raise
+    return prepared
+
+
+def _from_containers(paths: Paths, request: RunRequest) -> Iterable[Mount]:
+    """Yield the binds and volumes of the containers of --volumes-from."""
+    store = ContainerStore(paths)
+    for name, mode in request.volumes_from:
+        theirs = RunRequest.from_dict(store.find(name).record["request"])
+        for mount in theirs.mounts:
+            if mount.type == "tmpfs":
+                continue
+            if mode:
+                flags = (option for option in mount.options if option not in ("ro", "rw"))
+                mount = mount.replace(options=(*flags, mode))
+            yield mount
+
+
+def _image_destinations(volumes: dict[str, Any], warn: Callable[[str], None]) -> Iterable[str]:
+    """Yield the paths of the image's VOLUMEs: data from outside, `..` in them included (CVE-2022-23648)."""
+    for text in volumes:
+        path = os.path.normpath("/" + text.lstrip("/"))
+        if path.split("/")[1] in ("", "proc", "sys", "dev") or "\0" in text:
+            warn(f"ignoring the image's volume {printable(text)!r}: no volume can be mounted there")
+        else:
+            yield path
+
+
+def _of_image(destination: str, kind: str) -> Mount:
+    if kind == "tmpfs":
+        options = ("rprivate", "rw", "nosuid", "nodev", "tmpcopyup")
+        return Mount(destination=destination, type="tmpfs", source="tmpfs", options=options)
+    return Mount(destination=destination, type="volume", source="", options=_FROM_IMAGE)
+
+
+def _hold(paths: Paths, prepared: Prepared, names: dict[str, bool], borrowed: set[str]) -> None:
+    store = VolumeStore(paths)
+    for name in sorted(names):
+        if names[name]:
+            volume, made = store.create(name, anonymous=True, durable=False), True
+        elif name in borrowed:  # it exists, or went just now with the container it is taken from
+            volume, made = store.volume(name), False
+            volume.acquire()
+        else:
+            volume, made = store.hold(name)
+        prepared.held.append(volume)
+        if made:
+            prepared.made.append(volume)
+            events.record(paths, "volume", "create", name)
+
+
+def _spec_mount(mount: Mount, volume: Volume | None, overlay: str) -> runtime.Mount:
+    """Return a mount of the runtime spec for a volume or an overlay over a directory of the host."""
+    kind, source, options = "bind", mount.source, list(mount.options)
+    if volume is not None:
+        source = f"{volume.mountpoint}/{mount.subpath}".rstrip("/")
+        if volume.options:
+            kind, source, driver = mount_of(volume.options)
+            is_read_only = "ro" in mount.options or "ro" in driver
+            flags = [option for option in driver if option not in ("ro", "rw")]
+            options = [*flags, "ro" if is_read_only else "rw"]
+    if mount.overlay:
+        kept = ("nosuid", "nodev", "noexec", "ro")
+        options = [
+            f"lowerdir={source.replace(chr(92), chr(92) * 2).replace(':', chr(92) + ':')}",
+            *(f"{key}dir={overlay}/{key}" for key in ("upper", "work")),
+            "userxattr",
+            *(option for option in options if option in kept),
+        ]
+        kind, source = "overlay", "overlay"
+    return {"destination": mount.destination, "type": kind, "source": source, "options": options}
+
+
+class Ready:
+    """What a start needs beside the runtime spec, and the volumes it is the first to use."""
+
+    def __init__(self, paths: Paths) -> None:
+        self._paths = paths
+        self.sources: list[tuple[str, Source]] = []
+        self.fresh: list[Volume] = []
+
+    @property
+    def lock_fds(self) -> tuple[int, ...]:
+        """The descriptors that the supervisor has to inherit: it holds the volumes until `settle`."""
+        return tuple(volume.lock_fd for volume in self.fresh)
+
+    def settle(self) -> None:
+        """Note, once the container has started, that its volumes have been used; let go of them."""
+        for volume in self.fresh:
+            try:
+                volume.set_used()
+            except OSError:  # a full disk: the next start finds the volume filled
+                pass
+            volume.release()
+
+    def release(self) -> None:
+        """Close this process's copies of the locks."""
+        for volume in self.fresh:
+            volume.release()
+
+
+def make_ready(paths: Paths, container: Container, request: RunRequest) -> Ready:
+    """Ready the volumes of a container that is about to start. Raises NotFound for one that is gone."""
+    ready = Ready(paths)
+    try:
+        _lock_fresh(paths, ready, request)
+        fresh = {volume.name: volume for volume in ready.fresh}
+        for index, mount in enumerate(request.mounts):
+            upper = f"{container.directory}/overlay.{index}" if mount.overlay else ""
+            if upper:
+                _renew_overlay(paths, upper)
+            if mount.type == "volume":
+                source = _volume_source(VolumeStore(paths).volume(mount.source), mount, fresh)
+            else:
+                source = Source(chown=mount.chown)
+            source = source.replace(upper=upper)
+            if source != Source():
+                ready.sources.append((mount.destination, source))
+    except BaseException:
+        ready.release()
+        raise
+    return ready
+
+
+def _lock_fresh(paths: Paths, ready: Ready, request: RunRequest) -> None:
+    """Lock the volumes that nobody has used yet and that this start shall fill, by name."""
+    store = VolumeStore(paths)
+    for name in sorted({mount.source for mount in request.mounts if mount.type == "volume"}):
+        volume = store.volume(name)
+        try:
+            if not volume.needs_copy_up or volume.options:
+                continue
+            volume.acquire()
+            if not volume.needs_copy_up:  # another start was faster
+                volume.release()
+                continue
+        except NotFound:
+            raise NotFound(
+                f"volume {name} of the container is gone", f"make it anew: daemonless volume create {name}"
+            ) from None
+        ready.fresh.append(volume)
+        unfinished = f"{volume.directory}/_new"
+        if os.path.lexists(unfinished):
+            trash.discard(paths.data, unfinished)
+        os.mkdir(unfinished, 0o700)
+
+
+def _volume_source(volume: Volume, mount: Mount, fresh: dict[str, Volume]) -> Source:
+    if volume.options or mount.overlay:
+        return Source(chown=mount.chown)
+    first_use = volume.name in fresh and not mount.subpath
+    if first_use:
+        del fresh[volume.name]  # a second mount of the same volume finds it filled
+    owner = volume.record["owner"]
+    return Source(
+        volume=volume.directory,
+        subpath=mount.subpath,
+        fill=first_use,
+        copy=not mount.nocopy,
+        owner=tuple(owner) if owner else None,
+        chown=mount.chown,
+    )
+
+
+def _renew_overlay(paths: Paths, directory: str) -> None:
+    """Give a throw-away overlay empty directories; what the last run wrote is thrown away now."""
+    if os.path.lexists(directory):
+        trash.discard(paths.data, directory)
+    for name in ("upper", "work"):
+        make_private_directory(f"{directory}/{name}")

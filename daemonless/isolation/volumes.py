@@ -1,0 +1,222 @@
+"""Mounts that need more than the runtime spec says: volumes, throw-away overlays, given owners.
+
+A volume's top is opened by a path of ours and everything below it by descriptor: what containers
+that share the volume make of it meanwhile leads nowhere else (CVE-2024-45310, CVE-2025-9566).
+
+The first start that uses a volume fills it with what the image holds at the mount point. The copy
+is made in NAME/_new, synced, renamed to NAME/_full when it is complete, and moved into NAME/_data
+from there, so that a start that is killed leaves nothing half done: an unfinished _new is thrown
+away by the next start, a _full is moved on. Whoever starts holds the volume's lock and has made
+_new; that it is there says that the volume may be filled.
+"""
+
+from __future__ import annotations
+
+import os
+
+from daemonless import syscalls as sc
+from daemonless.errors import SetupFailed, printable
+from daemonless.files import open_in_root
+from daemonless.isolation.copying import copy_attributes, copy_content
+from daemonless.isolation.mounts import Options, bind_tree, clone_tree, new_filesystem, place
+from daemonless.record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class Source(Record):
+    """Where a mount comes from, in addition to what the spec says of it.
+
+    `rootfs.mount_all` is given these and calls `attach`; it need not import this module.
+    """
+
+    volume: str = ""  # directory of a volume, whose _data is mounted
+    subpath: str = ""  # what of it, resolved inside
+    fill: bool = False  # nobody has used the volume yet
+    copy: bool = True  # fill it with the image's content, too, not only with its owner and mode
+    owner: tuple[int, int] | None = None  # whom to give the top of a new volume to
+    upper: str = ""  # directory of an overlay, with an empty `upper` and `work`
+    chown: bool = False  # give all of it to the container's user
+
+    def attach(self, root_fd: int, mount: dict[str, Any]) -> list[Owed]:
+        """Make one mount of the spec; return what is to be given to the container's user.
+
+        Raises OSError or SetupFailed.
+        """
+        options = Options(mount["options"])
+        destination = os.fsencode(mount["destination"])
+        owed: list[Owed] = []
+        if self.volume:
+            tree = self._volume_tree(root_fd, destination, options, owed)
+        elif mount["type"] == "bind":
+            if self.chown:
+                owed.append(Owed(fd=os.open(mount["source"], os.O_PATH | os.O_CLOEXEC), recursive=True))
+            tree = bind_tree(os.fsencode(mount["source"]), options)
+        else:
+            if self.upper:
+                _own_upper(options.data, self.upper)
+            tree = new_filesystem(mount["type"], mount["source"], options)
+            if self.chown:
+                owed.append(Owed(fd=os.open(b".", _DIRECTORY, dir_fd=tree), recursive=True))
+        place(tree, root_fd, destination, options)
+        return owed
+
+    def _volume_tree(self, root_fd: int, destination: bytes, options: Options, owed: list[Owed]) -> int:
+        data = os.open(f"{self.volume}/_data", _DIRECTORY)
+        if self.fill and _fill(root_fd, destination, self, data):
+            owed.append(Owed(fd=os.dup(data), recursive=False))
+        if self.subpath:
+            top, data = data, _open_below(data, os.fsencode(self.subpath))
+            os.close(top)
+        tree = clone_tree(data, options)
+        if self.chown:
+            owed.append(Owed(fd=data, recursive=True))
+        else:
+            os.close(data)
+        return tree
+
+
+class Owed(Record):
+    """A file that the container's user is to own, once it is known who that is."""
+
+    fd: int
+    recursive: bool
+
+    def give(self, uid: int, gid: int) -> None:
+        """Change the owner of the file, or of all that is below a directory; closes the descriptor.
+
+        Links themselves are given away, never what they point to, and no other mount is entered.
+        Raises SetupFailed for what does not belong to an id of the container.
+        """
+        status = os.fstat(self.fd)
+        try:
+            _give_one(f"/proc/self/fd/{self.fd}", None, status, uid, gid, follow=True)
+            if self.recursive and status.st_mode & 0o170000 == 0o040000:
+                top = os.open(b".", _DIRECTORY, dir_fd=self.fd)
+                _give_content(top, status.st_dev, uid, gid)
+                os.close(top)
+        except PermissionError as error:
+            raise SetupFailed(
+                f"cannot change the owner of a mounted file to {uid}:{gid}: {error.strerror}",
+                "option U needs files whose owners are mapped into the container",
+            ) from error
+        finally:
+            os.close(self.fd)
+
+
+def _open_below(data: int, path: bytes) -> int:
+    try:
+        return open_in_root(data, path, os.O_PATH)
+    except OSError as error:
+        raise SetupFailed(f"cannot open {printable(path)} in the volume: {error.strerror}") from error
+
+
+def _own_upper(data: list[str], upper: str) -> None:
+    """Give an overlay's upper directory, the root of what is seen, the lower one's attributes."""
+    lower = next(option.partition("=")[2] for option in data if option.startswith("lowerdir="))
+    path = lower.replace("\\:", ":").replace("\\\\", "\\")
+    below = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    above = os.open(f"{upper}/upper", _DIRECTORY)
+    copy_attributes(below, above)
+    os.close(below)
+    os.close(above)
+
+
+def _fill(root_fd: int, destination: bytes, source: Source, data: int) -> bool:
+    """Fill a new volume; return whether it is still to be given to the container's user.
+
+    A volume that holds anything is left exactly as it is.
+    """
+    volume = os.open(source.volume, _DIRECTORY)
+    try:
+        is_complete = _is_there(volume, "_full")
+        if not is_complete and (not _is_there(volume, "_new") or os.listdir(data)):
+            return False
+        image = _open_image_directory(root_fd, destination)
+        if image >= 0 and source.copy and not is_complete:
+            is_complete = _copy(image, volume)
+        if is_complete:
+            _move_in(volume, data)
+        if image >= 0:
+            copy_attributes(image, data)
+            os.close(image)
+        if source.owner:
+            os.fchown(data, *source.owner)
+        return image < 0 and not source.owner
+    finally:
+        if _is_there(volume, "_new"):
+            os.rmdir("_new", dir_fd=volume)
+        os.close(volume)
+
+
+def _is_there(dir_fd: int, name: str) -> bool:
+    try:
+        os.stat(name, dir_fd=dir_fd, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _open_image_directory(root_fd: int, path: bytes) -> int:
+    """Open what the image, and no mount over it, has at `path`; -1 if that is no directory.
+
+    Links are followed inside the root; one that leads to /proc or to another volume leads nowhere.
+    """
+    resolve = sc.RESOLVE_IN_ROOT | sc.RESOLVE_NO_MAGICLINKS | sc.RESOLVE_NO_XDEV
+    try:
+        return sc.openat2(root_fd, path, os.O_RDONLY | os.O_DIRECTORY, 0, resolve)
+    except OSError:
+        return -1
+
+
+def _copy(image: int, volume: int) -> bool:
+    """Copy the image's directory to _full; return whether there was anything to copy."""
+    if not os.listdir(image):
+        return False
+    new = os.open("_new", _DIRECTORY, dir_fd=volume)
+    copy_content(image, new)
+    sc.syncfs(new)  # or a power loss could leave a volume of empty files that counts as filled
+    os.close(new)
+    os.rename("_new", "_full", src_dir_fd=volume, dst_dir_fd=volume)
+    return True
+
+
+def _move_in(volume: int, data: int) -> None:
+    """Move what is in _full into the volume; what another container has made there stays."""
+    full = os.open("_full", _DIRECTORY, dir_fd=volume)
+    for name in os.listdir(full):
+        if not _is_there(data, name):
+            os.rename(name, name, src_dir_fd=full, dst_dir_fd=data)
+    is_empty = not os.listdir(full)
+    os.close(full)
+    if is_empty:
+        os.rmdir("_full", dir_fd=volume)
+
+
+def _give_content(directory: int, device: int, uid: int, gid: int) -> None:
+    for name in os.listdir(directory):
+        try:
+            status = os.stat(name, dir_fd=directory, follow_symlinks=False)
+            if status.st_dev != device:
+                continue
+            _give_one(name, directory, status, uid, gid, follow=False)
+            if status.st_mode & 0o170000 == 0o040000:
+                inner = os.open(name, _DIRECTORY, dir_fd=directory)
+                _give_content(inner, device, uid, gid)
+                os.close(inner)
+        except (FileNotFoundError, NotADirectoryError):
+            continue  # another container that shares it is at work
+        except OSError as error:
+            if error.errno != 40:  # ELOOP: a link has taken the directory's place
+                raise
+
+
+def _give_one(
+    name: str, directory: int | None, status: os.stat_result, uid: int, gid: int, *, follow: bool
+) -> None:
+    if (status.st_uid, status.st_gid) != (uid, gid):
+        os.chown(name, uid, gid, dir_fd=directory, follow_symlinks=follow)
