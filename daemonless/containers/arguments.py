@@ -5,7 +5,7 @@ variables copied from the environment, relative paths, the content of `--env-fil
 that the files it is told to mount exist. Options are attributes of `args` under their long names
 with underscores; each may be missing or None, which is its default:
 
-    strings      image name user workdir entrypoint hostname network mac_address userns pid ipc uts
+    strings      image name cidfile user workdir entrypoint hostname network mac_address userns pid ipc uts
                  image_volume cgroupns shm_size stop_signal umask platform pull detach_keys log_driver
     lists        command env env_file unsetenv label label_file annotation volume mount tmpfs volumes_from
                  device publish dns dns_search dns_option add_host cap_add cap_drop security_opt
@@ -14,8 +14,8 @@ with underscores; each may be missing or None, which is its default:
     flags, on    read_only_tmpfs http_proxy
     numbers      stop_timeout timeout oom_score_adj preserve_fds
 
-What concerns the command rather than the container (cidfile, pidfile, replace, quiet, sig_proxy,
-registry access) stays with the command.
+What concerns the command rather than the container (pidfile, replace, quiet, sig_proxy, registry
+access, and writing the cidfile) stays with the command.
 """
 
 from __future__ import annotations
@@ -67,6 +67,7 @@ def from_args(
     request = RunRequest(
         image=given.text("image"),
         name=given.text("name", grammar.container_name),
+        cidfile=os.path.join(cwd, given.text("cidfile")) if given.text("cidfile") else "",
         label=_labels(given),
         annotation=tuple(grammar.key_value(value, "--annotation") for value in given.list("annotation")),
         platform=grammar.platform(given.text("platform") or caller.get("DOCKER_DEFAULT_PLATFORM", "")),
