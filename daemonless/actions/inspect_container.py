@@ -230,6 +230,17 @@ def _config(record: dict[str, Any], spec: dict[str, Any], image: Image | None) -
         Timeout=request["timeout"],
         Umask=f"{request['umask']:04o}",
         OnBuild=None,
+        Secrets=[
+            Struct(
+                Name=secret["name"],
+                ID=secret["id"],
+                UID=secret["uid"],
+                GID=secret["gid"],
+                Mode=secret["mode"],
+            )
+            for secret in request.get("secrets", ())
+            if secret["type"] == "mount"
+        ],
     )
 
 
