@@ -109,8 +109,10 @@ def remove_flat_directory(path: str) -> None:
     for name in names:
         try:
             os.unlink(f"{path}/{name}")
-        except (FileNotFoundError, IsADirectoryError):
+        except FileNotFoundError:
             pass
+        except IsADirectoryError:  # none of ours
+            os.rmdir(f"{path}/{name}")
     try:
         os.rmdir(path)
     except OSError:  # somebody made a file meanwhile; the next removal finds it

@@ -47,6 +47,14 @@ def main(args: Args) -> int:
 def _listing(args: Args) -> str:
     rows = _chosen(args)
     rows.sort(key=_ORDERS[args.sort])
+    text = _render(args, rows)
+    for row in rows:
+        for damage in row.container.damage:
+            args.warn(f"container {row.container.id[:12]}: {damage}")
+    return text
+
+
+def _render(args: Args, rows: list[Row]) -> str:
     if args.quiet:
         return "".join(f"{row['ID']}\n" for row in rows)
     template = args.format or (_BY_NAMESPACE if args.ns else _DEFAULT)
@@ -65,7 +73,7 @@ def _chosen(args: Args) -> list[Row]:
     everything = args.all or last >= 0 or bool(keys & {"status", "exited"})
     containers, broken = ContainerStore(args.paths).survey(supervised=not everything)
     for each in broken:
-        args.warn(f"container {each.id[:12]} cannot be read; daemonless rm --force removes it")
+        args.warn(f"container {each.id[:12]}: {each.damage[0]}; daemonless rm --force removes it")
     shared = Shared(args.paths, containers)
     rows: list[Row] = []
     for container in containers:

@@ -1,4 +1,4 @@
-"""`inspect`: show everything about containers, images and volumes."""
+"""`inspect`: show everything about containers and images."""
 
 from __future__ import annotations
 
@@ -17,25 +17,19 @@ def inspect(
         list[str] | None,
         typer.Argument(
             metavar="NAME...",
-            help="Containers, images or volumes, by name or ID.",
+            help="Containers or images, by name or ID.",
             autocompletion=complete.containers_or_images,
         ),
     ] = None,
     *,
     format: selection.Format = None,
-    size: Annotated[
-        bool,
-        typer.Option("--size", "-s", help="Tell how much a container has written, and with its image."),
-    ] = False,
     type: Annotated[
-        Literal["all", "container", "image", "volume"],
+        Literal["all", "container", "image"],
         typer.Option("--type", "-t", help="Look for this kind of object only."),
     ] = "all",
-    latest: selection.Latest = False,
 ) -> None:
-    """Print what is known about containers, images or volumes, as JSON.
+    """Print what is known about containers or images, as JSON.
 
-    A container's name comes first, then an image's, then a volume's. The exit status is 125 if
-    there is no object of a name.
+    A name that is both is a container. A name that is neither makes the exit status 125.
     """
     perform(ctx)

@@ -162,9 +162,9 @@ def _lock_to_remove(container: Container, *, force: bool) -> Lock | None:
 
 
 def _kill_supervised(container: Container) -> None:
-    """Kill the container's process; without a readable record of it, its supervisor."""
+    """Kill the container's process; without a readable record of it, or before it is, its supervisor."""
     try:
-        if container.state is not None or not container.damage:
+        if container.state is not None:
             kill(container, _SIGKILL)
         else:
             attach.kill_supervisor(container.run_directory)

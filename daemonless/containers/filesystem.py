@@ -14,7 +14,6 @@ import os
 import time
 
 from daemonless.config import Paths
-from daemonless.containers.storage import sources_at_rest
 from daemonless.containers.store import Container
 from daemonless.errors import Conflict, DaemonlessError, NotFound
 from daemonless.isolation import rootview
@@ -213,10 +212,7 @@ def _start_stopped(
     mounts: tuple[dict[str, Any], ...] = (),
 ) -> Task:
     spec = container.spec()
-    sources = sources_at_rest(container) if mounts else ()
-    return rootview.of_stopped(
-        overlay, spec["root"]["path"], mapped_ids(spec), work, mounts=mounts, sources=sources
-    )
+    return rootview.of_stopped(overlay, spec["root"]["path"], mapped_ids(spec), work, mounts=mounts)
 
 
 def _read_only(container: Container) -> dict[str, Any]:
@@ -239,11 +235,11 @@ def _writable(container: Container) -> dict[str, Any]:
 
 
 def _user_mounts(container: Container) -> tuple[dict[str, Any], ...]:
-    """Return the volumes and binds; secrets, what starts generate and what lives in memory are not there."""
+    """Return the volumes and binds; what starts generate and what lives in memory is not there."""
     return tuple(
         mount
         for mount in container.spec()["mounts"][1:]
         if {"bind", "rbind"} & set(mount.get("options", ()))
-        and not mount["source"].startswith((f"{container.run_directory}/", f"{container.directory}/"))
+        and not mount["source"].startswith(f"{container.run_directory}/")
         and not (mount["destination"] + "/").startswith(_GENERATED)
     )

@@ -14,7 +14,7 @@ from daemonless.containers import netfiles
 from daemonless.containers.ending import forget
 from daemonless.containers.request import RunRequest, needs_storage
 from daemonless.containers.store import Container, ContainerStore, event_details, sync_bundle
-from daemonless.errors import Conflict, NotFound
+from daemonless.errors import Conflict, NotFound, Unsupported
 from daemonless.files import Lock, sync, unlink_if_there, write_atomic
 from daemonless.isolation import cgroups, seccomp
 from daemonless.isolation.launch import Start
@@ -55,6 +55,11 @@ def start(paths: Paths, container: Container, *, attached: bool = False, preserv
         raise Conflict(f"container {record['name']} is already running")
     ready = None
     try:
+        if container.exit and container.is_newer:
+            raise Unsupported(
+                f"container {record['name']} was last run by a newer daemonless",
+                "start it with that one, or remove it: daemonless rm",
+            )
         request = RunRequest.from_dict(record["request"])
         if needs_storage(request):
             from daemonless.containers.storage import make_ready  # noqa: PLC0415 - for who has volumes only
@@ -94,8 +99,6 @@ def _job(
 ) -> monitor.Job:
     """Gather what the supervisor needs from the bundle; nothing else is consulted."""
     spec = container.spec()
-    if ready and ready.variables:
-        spec = with_variables(spec, ready.variables)
     failpoints.reach("start.prepare")
     unlink_if_there(f"{container.run_directory}/exit.json")
     network = None
@@ -179,14 +182,6 @@ def _open_log(container: Container, request: RunRequest) -> logs.Log:
     options = request.log_opts
     path = container.log_path
     return logs.FileLog(request.log_driver, path, max_size=options.max_size, max_files=options.max_file)
-
-
-def with_variables(spec: dict[str, Any], variables: tuple[str, ...]) -> dict[str, Any]:
-    """Return a runtime spec with more variables in the environment, for memory only: they are secret."""
-    process = spec["process"]
-    names = {variable.partition("=")[0] for variable in variables}
-    kept = [entry for entry in process["env"] if entry.partition("=")[0] not in names]
-    return {**spec, "process": {**process, "env": [*kept, *variables]}}
 
 
 def _slirp_options(request: RunRequest) -> SlirpOptions:

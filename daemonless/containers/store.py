@@ -73,7 +73,8 @@ class Container:
         self.id = container_id
         self.directory = f"{paths.data}/containers/{container_id}"
         self.run_directory = f"{paths.run}/containers/{container_id}"
-        self.damage: list[str] = []  # what of its last run cannot be read, one line each
+        self.damage: list[str] = []  # what of its files turned out to be unreadable, one line each
+        self.is_newer = False  # whether one of them is of a version unknown here
         self._read: dict[str, dict[str, Any] | None] = {}
 
     def _load(self, path: str, types: dict[str, type]) -> dict[str, Any] | None:
@@ -91,6 +92,7 @@ class Container:
             if not isinstance(value, dict):
                 raise InvalidData(f"{path} does not hold a JSON object", self._hint)
             if types and value.get("schema") != SCHEMA:
+                self.is_newer = True
                 raise InvalidData(
                     f"{path} is of version {value.get('schema')!r}, which this daemonless does not know"
                 )
@@ -329,7 +331,8 @@ class ContainerStore:
             try:
                 if not self._collect(container):
                     found.append((container.record["created"], container))
-            except (InvalidData, OSError):
+            except (InvalidData, OSError) as error:
+                container.damage.append(str(error))
                 broken.append(container)
             except NotFound:
                 continue

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from daemonless.isolation.volumes import Source
-
 _OPEN_ROOT = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 _ENOENT, _ESRCH, _EROFS = 2, 3, 30
 
@@ -93,13 +91,11 @@ def of_stopped(
     work: Callable[[int], Any],
     *,
     mounts: tuple[dict[str, Any], ...] = (),
-    sources: tuple[tuple[str, Source], ...] = (),
 ) -> Task:
     """Start `work` with the overlay `mount` of a runtime spec, and `mounts` in it.
 
-    `sources` tells more of the mounts at these destinations, as in `rootfs.mount_all`. `target` is an
-    empty directory to mount the overlay on. A mount whose source is gone is left out, and so is one
-    whose mount point a read-only overlay lacks.
+    `target` is an empty directory to mount it on. A mount whose source is gone is left out, and so
+    is one whose mount point a read-only overlay lacks.
     """
     caller = os.getpid()
 
@@ -108,13 +104,9 @@ def of_stopped(
         die_with(caller)
         sc.mount(None, b"/", None, sc.MS_REC | sc.MS_PRIVATE)
         root_fd = mount_overlay(Options(mount["options"]), os.fsencode(target))
-        special = dict(sources)
         for each in mounts:
             try:
-                if each["destination"] in special:
-                    special[each["destination"]].attach(root_fd, each)
-                else:
-                    perform(root_fd, each)
+                perform(root_fd, each)
             except OSError as error:
                 if error.errno not in (_ENOENT, _EROFS):
                     raise

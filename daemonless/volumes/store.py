@@ -32,6 +32,14 @@ if TYPE_CHECKING:
     from typing import Any
 
 SCHEMA = 1
+_TYPES: dict[str, type] = {
+    "created": str,
+    "driver": str,
+    "labels": dict,
+    "options": dict,
+    "anonymous": bool,
+    "needsCopyUp": bool,
+}
 _STAGING = "volume."
 _EXISTS = (17, 39)  # EEXIST, ENOTEMPTY
 _FIRST = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
@@ -78,10 +86,14 @@ class Volume:
                 if os.path.isdir(self.directory):
                     raise InvalidData(f"volume {self.name} has no volume.json", self._remedy) from None
                 raise NotFound(f"no such volume: {self.name}") from None
+            except OSError as error:
+                raise InvalidData(f"{path} cannot be read: {error.strerror}", self._remedy) from None
             except InvalidData as error:
                 raise InvalidData(error.message, self._remedy) from None
             if not isinstance(record, dict) or record.get("schema") != SCHEMA:
                 raise InvalidData(f"{path} is not of a version this daemonless knows", self._remedy)
+            if not all(isinstance(record.get(key), kind) for key, kind in _TYPES.items()):
+                raise InvalidData(f"{path} does not hold what it should", self._remedy)
             self._record = record
         return self._record
 
