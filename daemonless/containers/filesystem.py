@@ -14,8 +14,10 @@ import os
 import time
 
 from daemonless.config import Paths
+from daemonless.containers.request import RunRequest, needs_storage
 from daemonless.containers.store import Container
 from daemonless.errors import Conflict, DaemonlessError, NotFound
+from daemonless.files import make_private_directory
 from daemonless.isolation import rootview
 from daemonless.isolation.task import Task, mapped
 from daemonless.isolation.userns import load_id_map, mapped_ids
@@ -49,11 +51,11 @@ def in_root(paths: Paths, container: Container, work: Callable[[int], Any], *, w
         except (NotFound, ProcessLookupError):
             pass
         if not write:
-            return _in_stopped(container, work, _read_only(container), _user_mounts(container))
+            return _with_volumes(paths, container, work, write=False)
         lock = container.try_lock()
         if lock:
             try:
-                return _in_stopped(container, work, _writable(container), _user_mounts(container))
+                return _with_volumes(paths, container, work, write=True)
             finally:
                 lock.release()
         if time.monotonic() > deadline:
@@ -71,7 +73,8 @@ def own_tree(container: Container, work: Callable[[int], Any]) -> Any:
     try:
         return _in_running(container, work, with_mounts=False)
     except (NotFound, ProcessLookupError):
-        return _in_stopped(container, work, _read_only(container))
+        with _start_stopped(container, work) as task:
+            return task.wait()
 
 
 def in_layers(container: Container, work: Callable[[int, int, frozenset[bytes]], Any]) -> Task:
@@ -100,7 +103,7 @@ def start_own_tree(container: Container, work: Callable[[int], Any]) -> Task:
     try:
         pidfd = container.pidfd()
     except NotFound:
-        return _start_stopped(container, work, _read_only(container))
+        return _start_stopped(container, work)
     try:
         return _start_running(container, pidfd, work, with_mounts=False)
     finally:
@@ -195,24 +198,38 @@ def _start_running(
     return rootview.of_running(pid, pidfd, mapped_ids(container.spec()), work, with_mounts=with_mounts)
 
 
-def _in_stopped(
-    container: Container,
-    work: Callable[[int], Any],
-    overlay: dict[str, Any],
-    mounts: tuple[dict[str, Any], ...] = (),
-) -> Any:
-    with _start_stopped(container, work, overlay, mounts) as task:
-        return task.wait()
+def _with_volumes(paths: Paths, container: Container, work: Callable[[int], Any], *, write: bool) -> Any:
+    """Call `work` with the root of a stopped container; who writes holds its lock."""
+    request = RunRequest.from_dict(container.record["request"])
+    ready = None
+    if needs_storage(request):
+        from daemonless.containers.storage import ready_volumes  # noqa: PLC0415 - for who has volumes only
 
-
-def _start_stopped(
-    container: Container,
-    work: Callable[[int], Any],
-    overlay: dict[str, Any],
-    mounts: tuple[dict[str, Any], ...] = (),
-) -> Task:
+        ready = ready_volumes(paths, request, fill=write)
     spec = container.spec()
-    return rootview.of_stopped(overlay, spec["root"]["path"], mapped_ids(spec), work, mounts=mounts)
+    try:
+        with rootview.of_stopped(
+            _writable(container) if write else _read_only(container),
+            spec["root"]["path"],
+            mapped_ids(spec),
+            work,
+            mounts=_user_mounts(container),
+            sources=tuple(ready.sources) if ready else (),
+            user=spec["process"]["user"].get("username", ""),
+        ) as task:
+            result = task.wait()
+        if ready:
+            ready.settle()
+        return result
+    finally:
+        if ready:
+            ready.release()
+
+
+def _start_stopped(container: Container, work: Callable[[int], Any]) -> Task:
+    """Start `work` with the root filesystem alone of a stopped container, to read."""
+    spec = container.spec()
+    return rootview.of_stopped(_read_only(container), spec["root"]["path"], mapped_ids(spec), work)
 
 
 def _read_only(container: Container) -> dict[str, Any]:
@@ -229,9 +246,16 @@ def _lowers(container: Container) -> list[str]:
 
 
 def _writable(container: Container) -> dict[str, Any]:
-    """Return the container's overlay as a start mounts it, but always synced: nobody restarts a copy."""
+    """Return the container's overlay as a start mounts it, but with a work directory of its own.
+
+    What overlayfs leaves in the usual one tells that the container has run. And it is never
+    volatile: that marks the layer as lost if it is not unmounted in order.
+    """
     mount = container.spec()["mounts"][0]
-    return {**mount, "options": [option for option in mount["options"] if option != "volatile"]}
+    work = f"{container.directory}/visit"
+    make_private_directory(work)
+    kept = [o for o in mount["options"] if o != "volatile" and not o.startswith("workdir=")]
+    return {**mount, "options": [*kept, f"workdir={work}"]}
 
 
 def _user_mounts(container: Container) -> tuple[dict[str, Any], ...]:
@@ -239,7 +263,7 @@ def _user_mounts(container: Container) -> tuple[dict[str, Any], ...]:
     return tuple(
         mount
         for mount in container.spec()["mounts"][1:]
-        if {"bind", "rbind"} & set(mount.get("options", ()))
+        if mount["type"] == "bind"
         and not mount["source"].startswith(f"{container.run_directory}/")
         and not (mount["destination"] + "/").startswith(_GENERATED)
     )

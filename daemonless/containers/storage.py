@@ -211,6 +211,33 @@ def make_ready(paths: Paths, container: Container, request: RunRequest) -> Ready
     return ready
 
 
+def ready_volumes(paths: Paths, request: RunRequest, *, fill: bool) -> Ready:
+    """Ready the volumes alone, for who works in the files of a container that does not run.
+
+    With `fill`, for who writes to them, a first use is one as by a start; without, a volume that is
+    gone is passed over. Raises NotFound as `make_ready`.
+    """
+    ready = Ready(paths)
+    try:
+        if fill:
+            _lock_fresh(paths, ready, request)
+        fresh = {volume.name: volume for volume in ready.fresh}
+        for mount in request.mounts:
+            if mount.type != "volume" or mount.overlay:
+                continue
+            try:
+                volume = VolumeStore(paths).volume(mount.source)
+                source = _volume_source(volume, mount.replace(chown=False), fresh)
+            except NotFound:
+                continue
+            if source != Source():
+                ready.sources.append((mount.destination, source))
+    except BaseException:
+        ready.release()
+        raise
+    return ready
+
+
 def _lock_fresh(paths: Paths, ready: Ready, request: RunRequest) -> None:
     """Lock the volumes that nobody has used yet and that this start shall fill, by name."""
     store = VolumeStore(paths)

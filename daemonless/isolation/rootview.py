@@ -18,6 +18,7 @@ import _signal
 import os
 
 from daemonless import syscalls as sc
+from daemonless.isolation import identity
 from daemonless.isolation.mounts import Options, mount_overlay, perform
 from daemonless.isolation.sync import FAILED, READY, channel_pair, pack_error, unpack_error
 from daemonless.isolation.task import Task, die_with, fork_plain, mapped
@@ -27,6 +28,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
+
+    from daemonless.isolation.volumes import Source
 
 _OPEN_ROOT = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 _ENOENT, _ESRCH, _EROFS = 2, 3, 30
@@ -91,11 +94,14 @@ def of_stopped(
     work: Callable[[int], Any],
     *,
     mounts: tuple[dict[str, Any], ...] = (),
+    sources: tuple[tuple[str, Source], ...] = (),
+    user: str = "",
 ) -> Task:
     """Start `work` with the overlay `mount` of a runtime spec, and `mounts` in it.
 
-    `target` is an empty directory to mount it on. A mount whose source is gone is left out, and so
-    is one whose mount point a read-only overlay lacks.
+    `target` is an empty directory to mount it on; `sources` tells more of the mounts at these
+    destinations, and a volume that is filled now is given to `user`. A mount whose source is gone is
+    left out, and so is one whose mount point a read-only overlay lacks.
     """
     caller = os.getpid()
 
@@ -104,9 +110,16 @@ def of_stopped(
         die_with(caller)
         sc.mount(None, b"/", None, sc.MS_REC | sc.MS_PRIVATE)
         root_fd = mount_overlay(Options(mount["options"]), os.fsencode(target))
+        special = dict(sources)
         for each in mounts:
             try:
-                perform(root_fd, each)
+                source = special.get(each["destination"])
+                if source is None:
+                    perform(root_fd, each)
+                    continue
+                for owed in source.attach(root_fd, each):
+                    who = identity.resolve(root_fd, user, ())
+                    owed.give(who.uid, who.gid)
             except OSError as error:
                 if error.errno not in (_ENOENT, _EROFS):
                     raise
