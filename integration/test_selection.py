@@ -61,3 +61,21 @@ def test_the_others_go_on(cli: Cli, image: str) -> None:
     assert cli("rm", "runs", "nothing", status=1).stdout == ""
     assert cli("stop", "-t", "0", "nothing", "runs", status=125).stdout == "runs\n"
     assert cli("stop", "--ignore", "nothing", "runs").stdout == "runs\n"
+
+
+def test_dependents_go_first_and_only_if_asked(cli: Cli, image: str) -> None:
+    """A family of --volumes-from: parent, child, grandchild; a stranger stays."""
+    new = ("create", "--network=none")
+    cli(*new, "--name", "parent", "-v", "/shared", image, "true")
+    child = cli(*new, "--name", "child", "--volumes-from", "parent:ro", image, "true").stdout.strip()
+    grandchild = cli(*new, "--name", "grandchild", "--volumes-from", child[:12], image, "true").stdout.strip()
+    cli(*new, "--name", "stranger", image, "true")
+    assert cli("rm", "--depend", "stranger").stdout == "stranger\n"
+    assert cli("rm", "--depend", "--volumes", "parent").lines == [grandchild, child, "parent"]
+    assert cli("volume", "ls", "-q").stdout == ""
+    cli(*new, "--name", "parent", "-v", "/shared", image, "true")
+    cli(*new, "--name", "child", "--volumes-from", "parent", image, "true")
+    cli("rm", "parent")
+    assert cli("start", "--attach", "child").stdout == ""  # the volume is still there
+    cli("rm", "--volumes", "child")
+    assert cli("volume", "ls", "-q").stdout == ""

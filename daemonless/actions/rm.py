@@ -13,17 +13,46 @@ if TYPE_CHECKING:
     from daemonless.containers.store import Container
 
 _MISSING = 1
+_SHORT = 12  # digits of an id that nobody would give as a name
 
 
 def main(args: Args) -> int:
     """Remove each container and print its name as it was given; a missing one gives status 1."""
+    store = ContainerStore(args.paths)
 
     def remove(container: Container) -> None:
-        ending.remove(args.paths, container, force=args.force, grace=args.timeout or 0, volumes=args.volumes)
+        for each in reversed(_dependents(store, container)) if args.depend else ():
+            _remove(args, each)
+            print(each.id, flush=True)
+        _remove(args, container)
 
     status = for_each_container(
         args, remove, broken=args.force, ignore=args.force or args.ignore, missing=_MISSING
     )
-    ContainerStore(args.paths).sweep()
+    store.sweep()
     trash.empty_in_background(args.paths.data)
     return status
+
+
+def _remove(args: Args, container: Container) -> None:
+    ending.remove(args.paths, container, force=args.force, grace=args.timeout or 0, volumes=args.volumes)
+
+
+def _dependents(store: ContainerStore, container: Container) -> list[Container]:
+    """Return the containers made with --volumes-from this one or from one of these, nearest first.
+
+    They work without it, because a volume stays as long as somebody uses it; so only --depend, which
+    asks for the whole family, looks for them.
+    """
+    others = {other.id: other for other in store.containers() if other.id != container.id}
+    found: list[Container] = []
+    sources = [container]
+    while sources:
+        source = sources.pop(0)
+        names = {source.name, source.id}
+        for other in list(others.values()):
+            given = [name for name, _ in other.record["request"].get("volumes_from") or ()]
+            if any(name in names or (len(name) >= _SHORT and source.id.startswith(name)) for name in given):
+                sources.append(others.pop(other.id))
+                found.append(other)
+    return found

@@ -22,6 +22,10 @@ def rm(
         bool,
         typer.Option("--volumes", "-v", help="Remove their anonymous volumes too."),
     ] = False,
+    depend: Annotated[
+        bool,
+        typer.Option("--depend", help="Remove the containers made with --volumes-from them too."),
+    ] = False,
     timeout: timing.StopTime = None,
     all: selection.All = False,
     latest: selection.Latest = False,
