@@ -71,6 +71,9 @@ def modules_after(*words: str) -> tuple[int, set[str]]:
         (["volume", "ls", "--filter", "name=x"], 0),
         (["volume", "exists", "nothing"], 1),
         (["volume", "rm", "nothing"], 1),
+        (["secret", "ls"], 0),
+        (["secret", "create", "name", "/dev/null"], 125),
+        (["secret", "exists", "nothing"], 1),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )

@@ -80,4 +80,5 @@ def _start_for_image(args: Args) -> Task:
     if not image.diff_ids:
         raise InvalidData(f"image {image.id} has no layers")
     *lowers, top = (layers.path(diff_id) for diff_id in image.diff_ids)
-    return of_layers(top, lowers[::-1], f"{args.paths.data}/tmp", id_map, find_changes)
+    below = list(dict.fromkeys(lowers[::-1]))
+    return of_layers(top, below, f"{args.paths.data}/tmp", id_map, find_changes)

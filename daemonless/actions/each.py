@@ -33,5 +33,5 @@ def for_each(names: Iterable[str], act: Callable[[str], str | None]) -> int:
             status = error.exit_status
         else:
             if said is not None:
-                print(said)
+                print(said, flush=True)  # each as it is done, in step with the errors
     return status

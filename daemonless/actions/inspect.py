@@ -1,4 +1,4 @@
-"""inspect: everything about containers and images, in the words docker and podman share."""
+"""inspect: everything about containers, images and volumes, in the words docker and podman share."""
 
 from __future__ import annotations
 
@@ -11,16 +11,25 @@ from daemonless.images.store import ImageStore
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from daemonless.actions.args import Args
 
 
 def main(args: Args) -> int:
     """Print the objects that exist, report the others; 125 if there are any of these."""
-    if not args.names:
-        raise UsageError("no name was given", "name a container or an image")
+    names: tuple[str, ...] = args.names
+    if args.latest:
+        if names:
+            raise UsageError("--latest and names cannot be used together")
+        if args.type not in ("all", "container"):
+            raise UsageError(f"--latest is of containers: it does not go with --type {args.type}")
+        names = (ContainerStore(args.paths).latest().id,)
+    elif not names:
+        raise UsageError("no name was given", "name a container, an image or a volume, or use --latest")
     found: list[Struct] = []
     errors: list[DaemonlessError] = []
-    for name in args.names:
+    for name in names:
         try:
             found.append(_describe(args, name))
         except DaemonlessError as error:
@@ -37,26 +46,55 @@ def main(args: Args) -> int:
 
 
 def _describe(args: Args, name: str) -> Struct:
-    """Return what is known of the object; raises NotFound, or InvalidData if it is damaged."""
-    images = ImageStore(args.paths.data)
-    if args.type != "image":
-        try:
-            container = ContainerStore(args.paths).find(name)
-        except NotFound:
-            if args.type == "container":
-                raise
-        else:
-            from daemonless.actions.inspect_container import describe_container  # noqa: PLC0415 - one of two
+    """Return what is known of the first kind of object that has the name.
 
-            return describe_container(container, images)
-    try:
-        image = images.resolve(name)
-    except (NotFound, UsageError):
-        if args.type == "image":
-            raise
-        raise NotFound(
-            f'no such object: "{name}"', "daemonless ps --all and daemonless images list what there is"
-        ) from None
-    from daemonless.actions.inspect_image import describe_image  # noqa: PLC0415 - the other of two
+    Raises NotFound, or InvalidData if it is damaged.
+    """
+    for kind, describe in _KINDS.items():
+        if args.type in (kind, "all"):
+            try:
+                return describe(args, name)
+            except NotFound:
+                if args.type == kind:
+                    raise
+            except UsageError:  # ambiguous for a container; no name that an image can have
+                if kind in (args.type, "container"):
+                    raise
+    raise NotFound(
+        f'no such object: "{name}"', "daemonless ps --all and daemonless images list what there is"
+    )
+
+
+def _container(args: Args, name: str) -> Struct:
+    container = ContainerStore(args.paths).find(name)
+    from daemonless.actions.inspect_container import describe_container  # noqa: PLC0415 - one of three
+
+    value = describe_container(container, ImageStore(args.paths.data))
+    if args.size:
+        from daemonless.containers.filesystem import sizes  # noqa: PLC0415 - user namespaces: 4 ms
+
+        written, whole = sizes([container]).get(container.id, (0, 0))
+        value.update(SizeRw=written, SizeRootFs=whole)
+    return value
+
+
+def _image(args: Args, name: str) -> Struct:
+    image = ImageStore(args.paths.data).resolve(name)
+    from daemonless.actions.inspect_image import describe_image  # noqa: PLC0415 - one of three
 
     return describe_image(image, args.paths.data)
+
+
+def _volume(args: Args, name: str) -> Struct:
+    from daemonless.actions.volume_row import VolumeRow  # noqa: PLC0415 - one of three
+    from daemonless.containers.volumes import Users  # noqa: PLC0415
+    from daemonless.volumes.store import VolumeStore  # noqa: PLC0415
+
+    return VolumeRow(VolumeStore(args.paths).find(name), Users(args.paths))
+
+
+_KINDS: dict[str, Callable[[Args, str], Struct]] = {
+    "container": _container,
+    "image": _image,
+    "volume": _volume,
+}

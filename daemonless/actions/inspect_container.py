@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import _signal
+
+from daemonless import jsonio
+from daemonless.actions.inspect_host_config import host_config, port_map
 from daemonless.actions.inspect_image import image_config
+from daemonless.actions.psrow import ALIVE
 from daemonless.actions.values import Struct
-from daemonless.errors import DaemonlessError
+from daemonless.errors import DaemonlessError, InvalidData
+from daemonless.files import read_file
 from daemonless.isolation.slirp4netns import GATEWAY_ADDRESS, guest_address
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any
 
     from daemonless.containers.store import Container
-    from daemonless.images.store import ImageStore
+    from daemonless.images.store import Image, ImageStore
 
+_SIGTERM = 15
 _NEVER = "0001-01-01T00:00:00Z"  # Go's zero time, which docker and podman print
 
 
@@ -24,6 +32,8 @@ def describe_container(container: Container, images: ImageStore) -> Struct:
     process = spec["process"]
     status = container.status
     capabilities = process["capabilities"]
+    image = _image(record, images)
+    config = _config(record, spec, image)
     return Struct(
         Id=container.id,
         Created=record["created"],
@@ -31,6 +41,7 @@ def describe_container(container: Container, images: ImageStore) -> Struct:
         Args=process["args"][1:],
         State=_state(container, spec, status),
         Image=record["imageId"].removeprefix("sha256:"),
+        ImageDigest=image.digest if image else "",
         ImageName=record["image"],
         Rootfs="",
         Pod="",
@@ -42,7 +53,7 @@ def describe_container(container: Container, images: ImageStore) -> Struct:
         OCIRuntime="daemonless",
         LogPath=container.log_path,
         Name=record["name"],
-        RestartCount=0,
+        RestartCount=(container.state or container.exit or {}).get("restarts", 0),
         Driver="overlay",
         Platform="linux",
         MountLabel="",
@@ -52,34 +63,60 @@ def describe_container(container: Container, images: ImageStore) -> Struct:
         BoundingCaps=capabilities["bounding"],
         ExecIDs=[],
         GraphDriver=_graph_driver(spec),
-        Mounts=[_mount(mount, container) for mount in request["mounts"]],
+        Mounts=[_mount(mount, container) for mount in request["mounts"] if mount["type"] != "tmpfs"],
         Dependencies=[],
-        NetworkSettings=_network_settings(container, request, status),
+        NetworkSettings=_network_settings(container, request, status, config["ExposedPorts"] or ()),
+        Namespace="",
         IsInfra=False,
-        Config=_config(record, spec, images),
-        HostConfig=_host_config(container, request, process),
+        IsService=False,
+        Config=config,
+        HostConfig=host_config(container, request, spec),
     )
+
+
+def _image(record: dict[str, Any], images: ImageStore) -> Image | None:
+    try:
+        return images.resolve(record["imageId"])
+    except DaemonlessError:  # it was removed, or is damaged
+        return None
 
 
 def _state(container: Container, spec: dict[str, Any], status: str) -> Struct:
     ended = container.exit or {}
-    state = container.state if status == "running" else None
+    state = container.state if status in ALIVE else None
+    has_process = state is not None and bool(state["pid"])
     started = (state or ended or container.state or {}).get("started")
     return Struct(
         OciVersion=spec["ociVersion"],
         Status=status,
         Running=status == "running",
-        Paused=False,
-        Restarting=False,
-        OOMKilled=bool(ended.get("oomKilled")) and status == "exited",
+        Paused=status == "paused",
+        Restarting=status == "restarting",
+        OOMKilled=bool(ended.get("oomKilled")) and not has_process,
         Dead=False,
         Pid=state["pid"] if state else 0,
-        ExitCode=container.exit_code,
-        Error=(ended.get("error") or "") if status != "running" else "",
+        ExitCode=0 if has_process else container.exit_code,
+        Signal=0 if has_process else ended.get("signal", 0),
+        Error="" if has_process else ended.get("error") or "",
         StartedAt=started or _NEVER,
         FinishedAt=ended.get("finished") or _NEVER,
-        Health=Struct(Status="", FailingStreak=0, Log=None),
+        StoppedByUser=bool(ended.get("stoppedByUser")) and not has_process,
+        CgroupPath=(state or {}).get("cgroup") or "",
+        Health=_health(container),
+        CheckpointedAt=_NEVER,
+        RestoredAt=_NEVER,
     )
+
+
+def _health(container: Container) -> Struct:
+    """Return the result of the health checks, empty if there are none."""
+    try:
+        path = f"{container.run_directory}/health.json"
+        found = jsonio.loads(read_file(path), what=path)
+        log = [Struct(entry) for entry in found["log"]]
+        return Struct(Status=found["status"], FailingStreak=found["failingStreak"], Log=log or None)
+    except (OSError, InvalidData, TypeError, KeyError, ValueError):
+        return Struct(Status="", FailingStreak=0, Log=None)
 
 
 def _mounted(spec: dict[str, Any], destination: str) -> str:
@@ -120,13 +157,15 @@ def _mount(mount: dict[str, Any], container: Container) -> Struct:
         Mode="",
         Options=options,
         RW="ro" not in options,
-        Propagation=kinds[-1] if kinds else ("" if mount["type"] == "tmpfs" else "rprivate"),
+        Propagation=kinds[-1] if kinds else "rprivate",
         **({"SubPath": mount["subpath"]} if mount.get("subpath") else {}),
     )
 
 
-def _network_settings(container: Container, request: dict[str, Any], status: str) -> Struct:
-    state = container.state if status == "running" else None
+def _network_settings(
+    container: Container, request: dict[str, Any], status: str, exposed: Iterable[str]
+) -> Struct:
+    state = container.state if status in ALIVE else None
     network = request["network"]
     connected = network["mode"] == "slirp4netns" and state is not None
     address = guest_address(network["cidr"]) if connected else ""
@@ -142,39 +181,31 @@ def _network_settings(container: Container, request: dict[str, Any], status: str
         "GlobalIPv6PrefixLen": 0,
         "MacAddress": request["mac_address"],
     }
+    unpublished = {port if "/" in port else f"{port}/tcp": None for port in sorted(exposed)}
     ports = state.get("ports") if state else request["publish"]
     return Struct(
         **common,
         Bridge="",
         SandboxID="",
-        SandboxKey=f"/proc/{state['pid']}/ns/net" if state else "",
-        Ports=_port_map(ports or []),
+        SandboxKey=f"/proc/{state['pid']}/ns/net" if state and state["pid"] else "",
+        HairpinMode=False,
+        LinkLocalIPv6Address="",
+        LinkLocalIPv6PrefixLen=0,
+        Ports={**unpublished, **port_map(ports or [])},
         Networks={network["mode"]: Struct(**common, NetworkID=network["mode"], Aliases=[])},
     )
 
 
-def _port_map(ports: list[dict[str, Any]]) -> dict[str, list[Struct]]:
-    result: dict[str, list[Struct]] = {}
-    for port in ports:
-        key = f"{port['container_port']}/{port['protocol']}"
-        host_port = str(port["host_port"]) if port["host_port"] else ""
-        result.setdefault(key, []).append(Struct(HostIp=port["host_ip"], HostPort=host_port))
-    return result
-
-
-def _config(record: dict[str, Any], spec: dict[str, Any], images: ImageStore) -> Struct:
+def _config(record: dict[str, Any], spec: dict[str, Any], image: Image | None) -> Struct:
     """Return what the process was made from; without its image, the whole command is `Cmd`."""
     request, process = record["request"], spec["process"]
-    try:
-        image = image_config(images.resolve(record["imageId"]).config)
-    except DaemonlessError:
-        image = None
+    config = image_config(image.config) if image else None
     entrypoint = request["entrypoint"]
     command = request["command"]
-    if image is None:
+    if config is None:
         entrypoint, command = None, process["args"]
     elif entrypoint is None:
-        entrypoint, command = image["Entrypoint"], command or image["Cmd"]
+        entrypoint, command = config["Entrypoint"], command or config["Cmd"]
     return Struct(
         Hostname=spec.get("hostname") or "",
         Domainname="",
@@ -188,92 +219,34 @@ def _config(record: dict[str, Any], spec: dict[str, Any], images: ImageStore) ->
         Env=process["env"],
         Cmd=command or None,
         Image=record["image"],
-        Volumes=image["Volumes"] if image else None,
-        ExposedPorts=image["ExposedPorts"] if image else None,
+        Volumes=config["Volumes"] if config else None,
+        ExposedPorts=config["ExposedPorts"] if config else None,
         WorkingDir=process["cwd"],
         Entrypoint=entrypoint or None,
         Labels=record["labels"],
         Annotations=spec.get("annotations") or {},
-        StopSignal=request["stop_signal"] or 15,
+        StopSignal=_signal_name(request["stop_signal"] or _SIGTERM),
         StopTimeout=request["stop_timeout"],
         Timeout=request["timeout"],
         Umask=f"{request['umask']:04o}",
-    )
-
-
-def _log_config(container: Container, request: dict[str, Any]) -> Struct:
-    options = request.get("log_opts") or {}
-    size, files = options.get("max_size", 0), options.get("max_file", 1)
-    given = {"path": options.get("path"), "tag": options.get("tag")}
-    given["max-size"] = f"{size}b" if size else ""
-    given["max-file"] = str(files) if files > 1 else ""
-    return Struct(
-        Type=request["log_driver"],
-        Config={name: value for name, value in given.items() if value} or None,
-        Path=container.log_path,
-        Tag=options.get("tag", ""),
-        Size=f"{size}B",
-    )
-
-
-def _host_config(container: Container, request: dict[str, Any], process: dict[str, Any]) -> Struct:
-    mounts = request["mounts"]
-    userns = request["userns"]
-    return Struct(
-        Binds=[
-            ":".join((mount["source"], mount["destination"], ",".join(mount["options"])))
-            for mount in mounts
-            if mount["type"] != "tmpfs"
-        ],
-        LogConfig=_log_config(container, request),
-        NetworkMode=request["network"]["mode"],
-        PortBindings=_port_map(request["publish"]),
-        RestartPolicy=Struct(Name="no", MaximumRetryCount=0),
-        AutoRemove=request["rm"],
-        CapAdd=request["cap_add"],
-        CapDrop=request["cap_drop"],
-        CgroupnsMode=request["cgroupns"],
-        Dns=request["dns"],
-        DnsOptions=request["dns_option"],
-        DnsSearch=request["dns_search"],
-        ExtraHosts=[f"{name}:{address}" for name, address in request["add_host"]],
-        GroupAdd=request["group_add"],
-        Init=request["init"],
-        IpcMode=request["ipc"],
-        OomScoreAdj=request["oom_score_adj"] or 0,
-        PidMode=request["pid"],
-        Privileged=request["privileged"],
-        PublishAllPorts=False,
-        ReadonlyRootfs=request["read_only"],
-        SecurityOpt=_security_options(request["security"]),
-        Sysctls=dict(request["sysctls"]),
-        Tmpfs={
-            mount["destination"]: ",".join(mount["options"]) for mount in mounts if mount["type"] == "tmpfs"
-        },
-        UTSMode=request["uts"],
-        UsernsMode="" if userns["mode"] == "host" else userns["mode"],
-        ShmSize=request["shm_size"],
-        Runtime="daemonless",
-        Devices=[
+        OnBuild=None,
+        Secrets=[
             Struct(
-                PathOnHost=device["source"],
-                PathInContainer=device["destination"],
-                CgroupPermissions="rwm" if device["writable"] else "r",
+                Name=secret["name"],
+                ID=secret["id"],
+                UID=secret["uid"],
+                GID=secret["gid"],
+                Mode=secret["mode"],
             )
-            for device in request["devices"]
-        ],
-        Ulimits=[
-            Struct(Name=limit["type"], Soft=limit["soft"], Hard=limit["hard"]) for limit in process["rlimits"]
+            for secret in request.get("secrets", ())
+            if secret["type"] == "mount"
         ],
     )
 
 
-def _security_options(security: dict[str, Any]) -> list[str]:
-    """Return the options as they are written on the command line."""
-    options = ["no-new-privileges"] if security["no_new_privileges"] else []
-    if security["seccomp"]:
-        options.append(f"seccomp={security['seccomp']}")
-    for name in ("mask", "unmask"):
-        if security[name]:
-            options.append(f"{name}={':'.join(security[name])}")
-    return options
+def _signal_name(number: int) -> str:
+    """Return a signal as `SIGTERM`, a real-time one as `SIGRTMIN+3` (signal(7))."""
+    if number > _signal.SIGRTMIN:
+        return f"SIGRTMIN+{number - _signal.SIGRTMIN}"
+    names = (name for name in dir(_signal) if name.startswith("SIG") and name[3] != "_")
+    return next((name for name in names if getattr(_signal, name) == number), str(number))

@@ -34,6 +34,7 @@ NAMESPACES = {
     "UTS": "uts",
 }
 HEADINGS = {
+    "CIDFile": "CID FILE",
     "ID": "CONTAINER ID",
     "ImageID": "IMAGE ID",
     "CreatedAt": "CREATED AT",
@@ -61,7 +62,7 @@ class Shared:
     def sizes(self, container: Container) -> tuple[int, int]:
         """Return the bytes written by the container, and those with its image; 0 if it has gone."""
         if self._sizes is None:
-            from daemonless.containers.usage import sizes  # noqa: PLC0415 - user namespaces: 4 ms
+            from daemonless.containers.filesystem import sizes  # noqa: PLC0415 - user namespaces: 4 ms
 
             self._sizes = sizes(self.containers)
         return self._sizes.get(container.id, (0, 0))
@@ -305,6 +306,7 @@ _FIELDS: dict[str, Callable[[Row], Any]] = {
     "Restarts": _restarts,
     "Size": _size,
     "AutoRemove": lambda row: row.request["rm"],
+    "CIDFile": lambda row: row.request.get("cidfile", ""),
     "IsInfra": lambda _row: False,  # no container of ours exists for others' sake
     "Pod": lambda _row: "",
     "PodName": lambda _row: "",
@@ -318,6 +320,7 @@ def as_podman(row: Row, *, size: bool) -> dict[str, Any]:
     written, whole = row.shared.sizes(row.container) if size else (0, 0)
     return {
         "AutoRemove": row["AutoRemove"],
+        "CIDFile": row["CIDFile"],
         "Command": row.record["args"],
         "CreatedAt": row["CreatedHuman"],
         "Exited": row["Exited"],

@@ -36,6 +36,7 @@ _OPTIONS_FIRST = {"create", "exec", "run", "top"}
 _CONTAINERS = "Containers"
 _IMAGES = "Images"
 _VOLUMES = "Volumes"
+_SECRETS = "Secrets"
 _OBJECTS = "By kind of object"
 _OTHER = "This program"
 # A name with an underscore is a command that only a group has: `container exists`.
@@ -57,6 +58,7 @@ COMMANDS = {
     "diff": _CONTAINERS,
     "export": _CONTAINERS,
     "events": _CONTAINERS,
+    "commit": _CONTAINERS,
     "container_exists": _CONTAINERS,
     "container_prune": _CONTAINERS,
     "pull": _IMAGES,
@@ -70,6 +72,11 @@ COMMANDS = {
     "volume_rm": _VOLUMES,
     "volume_prune": _VOLUMES,
     "volume_exists": _VOLUMES,
+    "secret_create": _SECRETS,
+    "secret_ls": _SECRETS,
+    "secret_inspect": _SECRETS,
+    "secret_rm": _SECRETS,
+    "secret_exists": _SECRETS,
     "info": _OTHER,
     "version": _OTHER,
     "completion": _OTHER,
@@ -85,6 +92,7 @@ GROUPS: dict[str, tuple[str, dict[str, Entry]]] = {
             **{name: Entry(name, {}) for name in ("wait", "stop", "kill", "rm", "rename", "port", "top")},
             "diff": Entry("diff", {"type": "container"}),
             "export": Entry("export", {}),
+            "commit": Entry("commit", {}),
             "exists": Entry("container_exists", {}),
             "prune": Entry("container_prune", {}),
         },
@@ -105,6 +113,10 @@ GROUPS: dict[str, tuple[str, dict[str, Entry]]] = {
         "Work with volumes.",
         {name: Entry(f"volume_{name}", {}) for name in ("create", "ls", "inspect", "rm", "prune", "exists")},
     ),
+    "secret": (
+        "Work with secrets.",
+        {name: Entry(f"secret_{name}", {}) for name in ("create", "ls", "inspect", "rm", "exists")},
+    ),
     "system": (
         "Look after this program.",
         {name: Entry(name, {}) for name in ("events", "info")},
@@ -115,6 +127,7 @@ SYNONYMS = {
     "container": {"list": "ls", "ps": "ls", "remove": "rm"},
     "image": {"list": "ls", "remove": "rm"},
     "volume": {"list": "ls", "remove": "rm"},
+    "secret": {"list": "ls", "remove": "rm"},
     "system": {},
 }
 

@@ -50,6 +50,14 @@ def volumes(ctx: typer.Context, incomplete: str) -> list[str]:
         return []
 
 
+def secrets(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Complete a secret's name."""
+    try:
+        return sorted(name for name in os.listdir(f"{_paths(ctx).data}/secrets") if name[0] != ".")
+    except (OSError, DaemonlessError):
+        return []
+
+
 def containers_or_images(ctx: typer.Context, incomplete: str) -> list[str]:
     """Complete what `inspect` takes."""
     return [*containers(ctx, incomplete), *images(ctx, incomplete)]

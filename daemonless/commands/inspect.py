@@ -1,4 +1,4 @@
-"""`inspect`: show everything about containers and images."""
+"""`inspect`: show everything about containers, images and volumes."""
 
 from __future__ import annotations
 
@@ -17,19 +17,25 @@ def inspect(
         list[str] | None,
         typer.Argument(
             metavar="NAME...",
-            help="Containers or images, by name or ID.",
+            help="Containers, images or volumes, by name or ID.",
             autocompletion=complete.containers_or_images,
         ),
     ] = None,
     *,
     format: selection.Format = None,
+    size: Annotated[
+        bool,
+        typer.Option("--size", "-s", help="Tell how much a container has written, and with its image."),
+    ] = False,
     type: Annotated[
-        Literal["all", "container", "image"],
+        Literal["all", "container", "image", "volume"],
         typer.Option("--type", "-t", help="Look for this kind of object only."),
     ] = "all",
+    latest: selection.Latest = False,
 ) -> None:
-    """Print what is known about containers or images, as JSON.
+    """Print what is known about containers, images or volumes, as JSON.
 
-    A name that is both is a container. A name that is neither makes the exit status 125.
+    A container's name comes first, then an image's, then a volume's. The exit status is 125 if
+    there is no object of a name.
     """
     perform(ctx)

@@ -50,6 +50,7 @@ def run(
     tmpfs: storage.Tmpfs = None,
     volumes_from: storage.VolumesFrom = None,
     image_volume: storage.ImageVolume = "bind",
+    secret: storage.Secret = None,
     read_only: storage.ReadOnly = False,
     read_only_tmpfs: storage.ReadOnlyTmpfs = True,
     shm_size: storage.ShmSize = "64m",

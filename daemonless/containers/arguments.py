@@ -5,17 +5,17 @@ variables copied from the environment, relative paths, the content of `--env-fil
 that the files it is told to mount exist. Options are attributes of `args` under their long names
 with underscores; each may be missing or None, which is its default:
 
-    strings      image name user workdir entrypoint hostname network mac_address userns pid ipc uts
+    strings      image name cidfile user workdir entrypoint hostname network mac_address userns pid ipc uts
                  image_volume cgroupns shm_size stop_signal umask platform pull detach_keys log_driver
     lists        command env env_file unsetenv label label_file annotation volume mount tmpfs volumes_from
                  device publish dns dns_search dns_option add_host cap_add cap_drop security_opt
-                 group_add ulimit sysctl log_opt
+                 group_add ulimit sysctl log_opt secret
     flags        detach interactive tty rm init read_only privileged unsetenv_all no_hosts
     flags, on    read_only_tmpfs http_proxy
     numbers      stop_timeout timeout oom_score_adj preserve_fds
 
-What concerns the command rather than the container (cidfile, pidfile, replace, quiet, sig_proxy,
-registry access) stays with the command.
+What concerns the command rather than the container (pidfile, replace, quiet, sig_proxy, registry
+access, and writing the cidfile) stays with the command.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from daemonless.containers.request import (
     Network,
     Port,
     RunRequest,
+    Secret,
 )
 from daemonless.containers.variables import environment_options, read_text
 from daemonless.errors import UsageError, printable
@@ -67,6 +68,7 @@ def from_args(
     request = RunRequest(
         image=given.text("image"),
         name=given.text("name", grammar.container_name),
+        cidfile=os.path.join(cwd, given.text("cidfile")) if given.text("cidfile") else "",
         label=_labels(given),
         annotation=tuple(grammar.key_value(value, "--annotation") for value in given.list("annotation")),
         platform=grammar.platform(given.text("platform") or caller.get("DOCKER_DEFAULT_PLATFORM", "")),
@@ -99,6 +101,7 @@ def from_args(
         mounts=_mounts(given, cwd),
         volumes_from=tuple(grammar_mounts.volumes_from(value) for value in given.list("volumes_from")),
         image_volume=_image_volume(given.text("image_volume")),
+        secrets=_secrets(given.list("secret")),
         devices=_devices(given),
         read_only=given.flag("read_only"),
         read_only_tmpfs=given.flag("read_only_tmpfs", default=True),
@@ -238,6 +241,14 @@ def _image_volume(value: str) -> str:
     kinds = ("bind", "anonymous", "tmpfs", "ignore")
     kind = grammar.choice(value or "bind", kinds, "--image-volume")
     return "bind" if kind == "anonymous" else kind
+
+
+def _secrets(values: list[str]) -> tuple[Secret, ...]:
+    if not values:
+        return ()
+    from daemonless.containers import grammar_secrets  # noqa: PLC0415 - few containers have secrets
+
+    return tuple(grammar_secrets.secret(value) for value in values)
 
 
 def _devices(given: _Options) -> tuple[Device, ...]:

@@ -58,7 +58,14 @@ def create(
         if image_volumes or needs_storage(request):
             from daemonless.containers.storage import prepare  # noqa: PLC0415 - for who has volumes only
 
-            prepared = prepare(paths, request, image_volumes or {}, directory=final, warn=warn)
+            prepared = prepare(
+                paths,
+                request,
+                image_volumes or {},
+                directory=final,
+                staging=staging.directory,
+                warn=warn,
+            )
             request = prepared.request
         layers = LayerStore(paths.data, id_map.key)
         lowers = [layers.path(diff_id) for diff_id in reversed(image.diff_ids)]

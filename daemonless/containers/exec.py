@@ -79,7 +79,7 @@ def exec_in(
         list(request.command),
         id_map=id_map,
         last_capability=last_capability(),
-        env=request.env,
+        env=(*_secret_variables(container, asked), *request.env),
         user=request.user,
         workdir=request.workdir,
         tty=request.tty,
@@ -102,3 +102,11 @@ def exec_in(
         return enter(entry)
     finally:
         os.close(pidfd)
+
+
+def _secret_variables(container: Container, asked: RunRequest) -> tuple[str, ...]:
+    if not any(secret.type == "env" for secret in asked.secrets):
+        return ()
+    from daemonless.containers.storage import secret_variables  # noqa: PLC0415 - few containers have secrets
+
+    return secret_variables(container, asked)

@@ -259,11 +259,11 @@ def _writable(container: Container) -> dict[str, Any]:
 
 
 def _user_mounts(container: Container) -> tuple[dict[str, Any], ...]:
-    """Return the volumes and binds; what starts generate and what lives in memory is not there."""
+    """Return the volumes and binds; secrets, what starts generate and what lives in memory are not there."""
     return tuple(
         mount
         for mount in container.spec()["mounts"][1:]
         if mount["type"] == "bind"
-        and not mount["source"].startswith(f"{container.run_directory}/")
+        and not mount["source"].startswith((f"{container.run_directory}/", f"{container.directory}/"))
         and not (mount["destination"] + "/").startswith(_GENERATED)
     )

@@ -57,7 +57,7 @@ def volume(value: str, cwd: str, option: str = "--volume") -> Mount:
     if ":" in options:
         raise refusal(option, value, "it has more than three fields", "write SOURCE:DESTINATION[:OPTIONS]")
     words, fields = _fields(options.split(","))
-    where = _destination(destination, option, value)
+    where = check_destination(destination, option, value)
     if source[:1] in ("/", "."):
         path = os.path.normpath(os.path.join(cwd, source))
         flags = bind_options(words, option, value)
@@ -141,7 +141,7 @@ def tmpfs(value: str, option: str = "--tmpfs") -> Mount:
     one_line(value, option)
     destination, _, options = value.partition(":")
     return Mount(
-        destination=_destination(destination, option, value),
+        destination=check_destination(destination, option, value),
         type="tmpfs",
         source="tmpfs",
         options=tmpfs_options(options.split(",") if options else (), option, value),
@@ -196,7 +196,7 @@ def _refuse_contradictions(words: list[str], option: str, value: str) -> None:
             raise refusal(option, value, f"{word} contradicts {_opposite(word)}")
 
 
-def _destination(text: str, option: str, value: str) -> str:
+def check_destination(text: str, option: str, value: str) -> str:
     """Normalise a path inside the container; `..` is resolved here, links only in the container's root."""
     if not text.startswith("/"):
         raise refusal(option, value, "the destination is not an absolute path")
@@ -242,7 +242,7 @@ def mount(value: str, cwd: str, option: str = "--mount") -> Mount:
             f"cannot mount {printable(value)}: type {printable(kind)} is not supported",
             "the types are bind, tmpfs and volume",
         )
-    destination = _destination(keys.pop("destination", ""), option, value)
+    destination = check_destination(keys.pop("destination", ""), option, value)
     source = keys.pop("source", "")
     subpath = _subpath(keys.pop("subpath", ""), option, value) if kind == "volume" else ""
     for key, text in keys.items():
@@ -351,6 +351,6 @@ def device(value: str, option: str = "--device") -> Device:
         raise refusal(option, value, "the permissions are not made of r, w and m")
     return Device(
         source=os.path.normpath(source),
-        destination=_destination(destination, option, value),
+        destination=check_destination(destination, option, value),
         writable="w" in permissions,
     )

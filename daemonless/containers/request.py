@@ -114,6 +114,7 @@ class RunRequest(Record):
 
     image: str
     name: str = ""
+    cidfile: str = ""  # absolute path of the file that got the id
     label: tuple[tuple[str, str], ...] = ()
     annotation: tuple[tuple[str, str], ...] = ()
     platform: tuple[str, str, str] = ("", "", "")

@@ -67,7 +67,7 @@ def build_spec(
     `image_config` is the image's config document; `run_dir` will hold hosts, hostname,
     resolv.conf and .containerenv at every start; `rootfs_mount` becomes the first mount, on
     `rootfs_path`, an empty directory; `mounts` are what mounts of the request with these
-    destinations stand for. Raises UsageError and InvalidData (see `build_process`).
+    destinations stand for, and further ones. Raises UsageError and InvalidData (see `build_process`).
     """
     shares_name = request.uts == "host" or (request.network.mode == "host" and not request.hostname)
     hostname = host.hostname if shares_name else request.hostname or container_id[:12]

@@ -31,7 +31,7 @@ def build_mounts(
 ) -> list[Mount]:
     """Return all mounts; the first is the root filesystem.
 
-    `prepared` are mounts by destination of the request's that are no plain bind or tmpfs.
+    `prepared` are mounts by destination: the request's that are no plain bind or tmpfs, and secrets.
     """
     user = [
         prepared.get(m.destination) or _mount(m.destination, m.type, m.source, *m.options)
@@ -51,6 +51,8 @@ def build_mounts(
         for d in request.devices
     ]
     taken = {mount["destination"] for mount in user}
+    user += [mount for destination, mount in prepared.items() if destination not in taken]
+    taken.update(prepared)
     own = [
         *_filesystems(request, id_map, host),
         *_files(request, run_dir),

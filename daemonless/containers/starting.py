@@ -99,6 +99,8 @@ def _job(
 ) -> monitor.Job:
     """Gather what the supervisor needs from the bundle; nothing else is consulted."""
     spec = container.spec()
+    if ready and ready.variables:
+        spec = with_variables(spec, ready.variables)
     failpoints.reach("start.prepare")
     unlink_if_there(f"{container.run_directory}/exit.json")
     network = None
@@ -182,6 +184,14 @@ def _open_log(container: Container, request: RunRequest) -> logs.Log:
     options = request.log_opts
     path = container.log_path
     return logs.FileLog(request.log_driver, path, max_size=options.max_size, max_files=options.max_file)
+
+
+def with_variables(spec: dict[str, Any], variables: tuple[str, ...]) -> dict[str, Any]:
+    """Return a runtime spec with more variables in the environment, for memory only: they are secret."""
+    process = spec["process"]
+    names = {variable.partition("=")[0] for variable in variables}
+    kept = [entry for entry in process["env"] if entry.partition("=")[0] not in names]
+    return {**spec, "process": {**process, "env": [*kept, *variables]}}
 
 
 def _slirp_options(request: RunRequest) -> SlirpOptions:

@@ -1,7 +1,11 @@
-"""The volumes of one container: chosen and made when it is created, readied when it starts.
+"""The volumes and secrets of one container: chosen when it is created, readied when it starts.
 
-Imported only for containers that have volumes, throw-away overlays or owners to set; it decides
-what `isolation.volumes` then does inside the container's namespaces.
+Imported only for containers that have volumes, secrets, throw-away overlays or owners to set; it
+decides what `isolation.volumes` then does inside the container's namespaces.
+
+The value of a secret is copied into the bundle, containers/ID/secret.SECRETID, and is in no other
+file: neither the record nor the runtime spec holds it. One of type env is put into the environment
+in memory, when the container starts or a process is executed in it.
 """
 
 from __future__ import annotations
@@ -11,12 +15,13 @@ import os
 from daemonless import events
 from daemonless.config import Paths
 from daemonless.containers.grammar_volumes import mount_of
-from daemonless.containers.request import Mount, RunRequest
+from daemonless.containers.request import Mount, RunRequest, Secret
 from daemonless.containers.store import Container, ContainerStore
-from daemonless.errors import NotFound, printable
-from daemonless.files import make_private_directory
+from daemonless.errors import NotFound, Unsupported, UsageError, printable
+from daemonless.files import make_private_directory, read_file, write_atomic
 from daemonless.isolation.volumes import Source
 from daemonless.layers import trash
+from daemonless.secretstore import SecretStore
 from daemonless.volumes.store import Volume, VolumeStore, new_name
 
 TYPE_CHECKING = False
@@ -26,6 +31,7 @@ if TYPE_CHECKING:
 
     from daemonless.oci import runtime
 
+_SECRET_OPTIONS = ("bind", "rprivate", "ro", "nosuid", "nodev", "noexec")
 _FROM_IMAGE = ("rbind", "rprivate", "rw", "nosuid", "nodev")
 
 
@@ -56,13 +62,14 @@ def prepare(
     image_volumes: dict[str, Any],
     *,
     directory: str,
+    staging: str,
     warn: Callable[[str], None],
 ) -> Prepared:
     """Complete the mounts of a new container and hold its volumes, made if they are missing.
 
-    `directory` is where the container's bundle will be. The locks are taken in the order of the
-    volumes' names, so that two makers never wait for each other. Raises NotFound for
-    --volumes-from of a container that does not exist.
+    `directory` is where the container's bundle will be, `staging` where it is now. The locks are
+    taken in the order of the volumes' names, so that two makers never wait for each other. Raises
+    NotFound for a container of --volumes-from or a secret that does not exist.
     """
     mounts = {mount.destination: mount for mount in _from_containers(paths, request)}
     borrowed = {mount.source for mount in mounts.values() if mount.type == "volume"}
@@ -76,7 +83,8 @@ def prepare(
             name = mount.source or new_name()
             mounts[destination] = mount.replace(source=name)
             names[name] = not mount.source
-    prepared = Prepared(request.replace(mounts=tuple(mounts.values())))
+    secrets = _copy_secrets(paths, request.secrets, staging)
+    prepared = Prepared(request.replace(mounts=tuple(mounts.values()), secrets=secrets))
     try:
         _hold(paths, prepared, names, borrowed)
         volumes = {volume.name: volume for volume in prepared.held}
@@ -85,10 +93,45 @@ def prepare(
                 prepared.mounts[mount.destination] = _spec_mount(
                     mount, volumes.get(mount.source), f"{directory}/overlay.{index}"
                 )
+        for secret in secrets:
+            if secret.type == "mount":
+                if secret.target in mounts or secret.target in prepared.mounts:
+                    raise UsageError(f"two mounts have the destination {printable(secret.target)}")
+                prepared.mounts[secret.target] = {
+                    "destination": secret.target,
+                    "type": "bind",
+                    "source": f"{directory}/{_secret_file(secret)}",
+                    "options": [*_SECRET_OPTIONS],
+                }
     except BaseException:
         prepared.abandon(paths)
         raise
     return prepared
+
+
+def _copy_secrets(paths: Paths, secrets: tuple[Secret, ...], staging: str) -> tuple[Secret, ...]:
+    """Copy the values into the bundle; return the secrets with the ids of what was copied."""
+    copied = []
+    for asked in secrets:
+        secret = SecretStore(paths).find(asked.name)
+        if asked.type == "env" and b"\0" in secret.value:
+            raise UsageError(f"secret {asked.name} holds a NUL byte, so it cannot be a variable")
+        copied.append(asked.replace(name=secret.name, id=secret.id))
+        write_atomic(f"{staging}/{_secret_file(copied[-1])}", secret.value, durable=False)
+    return tuple(copied)
+
+
+def _secret_file(secret: Secret) -> str:
+    return f"secret.{secret.id}"
+
+
+def secret_variables(container: Container, request: RunRequest) -> tuple[str, ...]:
+    """Return NAME=VALUE of the secrets of type env, for the environment of a process and nothing else."""
+    return tuple(
+        f"{secret.target}={os.fsdecode(read_file(f'{container.directory}/{_secret_file(secret)}'))}"
+        for secret in request.secrets
+        if secret.type == "env"
+    )
 
 
 def _from_containers(paths: Paths, request: RunRequest) -> Iterable[Mount]:
@@ -144,6 +187,8 @@ def _spec_mount(mount: Mount, volume: Volume | None, overlay: str) -> runtime.Mo
     if volume is not None:
         source = f"{volume.mountpoint}/{mount.subpath}".rstrip("/")
         if volume.options:
+            if mount.subpath:
+                raise Unsupported(f"volume {volume.name} is mounted as a whole: it has options of its driver")
             kind, source, driver = mount_of(volume.options)
             is_read_only = "ro" in mount.options or "ro" in driver
             flags = [option for option in driver if option not in ("ro", "rw")]
@@ -166,6 +211,7 @@ class Ready:
     def __init__(self, paths: Paths) -> None:
         self._paths = paths
         self.sources: list[tuple[str, Source]] = []
+        self.variables: tuple[str, ...] = ()  # secrets of the process's environment
         self.fresh: list[Volume] = []
 
     @property
@@ -205,6 +251,11 @@ def make_ready(paths: Paths, container: Container, request: RunRequest) -> Ready
             source = source.replace(upper=upper)
             if source != Source():
                 ready.sources.append((mount.destination, source))
+        for secret in request.secrets:
+            if secret.type == "mount":
+                source = Source(owner=(secret.uid, secret.gid), mode=secret.mode)
+                ready.sources.append((secret.target, source))
+        ready.variables = secret_variables(container, request)
     except BaseException:
         ready.release()
         raise

@@ -86,8 +86,8 @@ class BlobStore:
                 staged.sync()
         return digest
 
-    def stage(self, digest: str) -> Staged:
-        """Return a new file that becomes the blob of `digest` when it is committed."""
+    def stage(self, digest: str = "") -> Staged:
+        """Return a new file that becomes the blob of `digest`, known now or then, when it is committed."""
         return Staged(self, digest)
 
     def sweep(self) -> None:
@@ -115,7 +115,9 @@ class Staged:
     """
 
     def __init__(self, store: BlobStore, digest: str) -> None:
-        self._target = store.path(digest)
+        self._store = store
+        self._digest = digest
+        self._target = ""
         self._committed = False
         while True:
             name = f"{store.staging}/{_STAGED}{os.getpid():x}.{os.urandom(6).hex()}"
@@ -129,8 +131,14 @@ class Staged:
         """Append; raises OSError."""
         write_all(self._file.fd, data)
 
-    def commit(self) -> str:
+    @property
+    def path(self) -> str:
+        """Where the bytes are before they are committed."""
+        return self._file.path
+
+    def commit(self, digest: str = "") -> str:
         """Give the blob its name and return its path; the caller has verified the bytes."""
+        self._target = self._store.path(digest or self._digest)
         make_private_directory(self._target.rpartition("/")[0])
         failpoints.reach("blob.commit")
         os.rename(self._file.path, self._target)

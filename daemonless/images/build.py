@@ -1,7 +1,8 @@
-"""Making an image from local parts: layer archives and a config."""
+"""Making an image from local parts: layer archives, or a container's files, and a config."""
 
 from __future__ import annotations
 
+import fcntl
 import gzip
 import os
 from collections.abc import Callable
@@ -9,18 +10,59 @@ from typing import Any, Protocol
 
 from daemonless import jsonio
 from daemonless.config import Paths
-from daemonless.errors import InvalidData, printable
+from daemonless.errors import InvalidData, NotFound, printable
 from daemonless.images.blobs import BlobStore, store_failed
 from daemonless.images.store import Image, ImageStore
+from daemonless.isolation.task import Task
 from daemonless.isolation.userns import IdMap, load_id_map
+from daemonless.layers import trash
+from daemonless.layers.compress import compress
 from daemonless.layers.store import LayerStore
 from daemonless.layers.worker import UnpackPool
-from daemonless.oci.digest import Digest, new_hash
-from daemonless.oci.image import OCI_CONFIG, OCI_LAYER, OCI_MANIFEST, Descriptor, parse_config
-from daemonless.oci.reference import parse_reference
+from daemonless.oci.digest import Digest, digest_of, new_hash
+from daemonless.oci.image import (
+    DOCKER_CONFIG,
+    DOCKER_LAYER,
+    DOCKER_MANIFEST,
+    OCI_CONFIG,
+    OCI_LAYER,
+    OCI_MANIFEST,
+    Descriptor,
+    layer_compression,
+    parse_config,
+)
+from daemonless.oci.reference import Reference, parse_reference
 from daemonless.record import Record
 
 CHUNK = 1 << 20
+
+
+MAX_LAYERS = 127  # of an image that others are to read: docker's limit
+_PIPE = 1 << 20  # bytes between the process that archives and the one that compresses
+_F_SETPIPE_SZ = 1031  # fcntl(2)
+
+
+class Format(Record):
+    """The media types of an image's documents; layers append their compression to theirs."""
+
+    manifest: str
+    config: str
+    layer: str
+    separator: str
+
+    def layer_type(self, compression: str) -> str:
+        """Return the media type of a layer: "", "gzip" or "zstd"."""
+        return self.layer + (self.separator + compression if compression else "")
+
+    def adapt(self, layer: Descriptor) -> Descriptor:
+        """Return the descriptor of a layer of any image in these terms."""
+        return layer.replace(media_type=self.layer_type(layer_compression(layer.media_type)))
+
+
+FORMATS = {
+    "oci": Format(manifest=OCI_MANIFEST, config=OCI_CONFIG, layer=OCI_LAYER, separator="+"),
+    "docker": Format(manifest=DOCKER_MANIFEST, config=DOCKER_CONFIG, layer=DOCKER_LAYER, separator="."),
+}
 
 
 class _Source(Protocol):
@@ -70,6 +112,119 @@ def add_image(
     except OSError as error:
         raise store_failed(f"make image {reference}", error) from error
     return store.resolve(str(reference))
+
+
+class Draft(Record):
+    """An image that is to be made of the layers of another and one more, or of that one alone."""
+
+    reference: Reference | None  # the name it gets
+    base: tuple[tuple[Descriptor, str], ...]  # the other's layers, bottom first, with their diff_ids
+    config: dict[str, Any]  # of the new image, without rootfs
+    format: Format
+    id_map: IdMap  # for which the new layer is unpacked
+
+
+def add_layer(
+    paths: Paths, draft: Draft, start_writing: Callable[[int], Task], say: Callable[[str], None]
+) -> tuple[str, list[str]]:
+    """Make the image of `draft`; return its id, and what was left out of its layer.
+
+    `start_writing` starts a task that writes the layer's archive to a descriptor and returns
+    warnings; `say` is told what has been written. The image is listed when all of it is in place
+    and its layer unpacked; a failure before leaves nothing. The caller must have a single thread.
+    Raises what the task raises, or DaemonlessError about the store.
+    """
+    store = ImageStore(paths.data)
+    maker = _Maker(store, LayerStore(paths.data, draft.id_map.key))
+    try:
+        store.blobs.prepare()
+        store.blobs.sweep()
+        try:
+            return maker.make(paths, draft, start_writing, say)
+        except BaseException:
+            maker.undo()
+            raise
+    except OSError as error:
+        raise store_failed("make the image", error) from error
+
+
+class _Maker:
+    """Makes one image, and knows what to take back if that fails."""
+
+    def __init__(self, store: ImageStore, layers: LayerStore) -> None:
+        self._store = store
+        self._layers = layers
+        self._new_blobs: set[str] = set()
+        self._new_layers: set[str] = set()
+
+    def make(
+        self, paths: Paths, draft: Draft, start_writing: Callable[[int], Task], say: Callable[[str], None]
+    ) -> tuple[str, list[str]]:
+        with UnpackPool(paths.data, draft.id_map) as pool:
+            layer, told = self._store_layer(pool, draft.format, start_writing)
+        say(f"wrote layer {layer.descriptor.digest.short}, {layer.descriptor.size} bytes")
+        stored = [(draft.format.adapt(descriptor), diff_id) for descriptor, diff_id in draft.base]
+        stored.append((layer.descriptor, layer.diff_id))
+        rootfs = {"type": "layers", "diff_ids": [str(diff_id) for _, diff_id in stored]}
+        config_data = jsonio.dumps({**draft.config, "rootfs": rootfs}).encode()
+        parse_config(config_data, what="the config of the new image")
+        config = self._add_document(draft.format.config, config_data)
+        manifest = {
+            "schemaVersion": 2,
+            "mediaType": draft.format.manifest,
+            "config": config.to_json(),
+            "layers": [descriptor.to_json() for descriptor, _ in stored],
+        }
+        descriptor = self._add_document(draft.format.manifest, jsonio.dumps(manifest).encode())
+        size = sum(self._layers.size(diff_id) for diff_id in {diff_id for _, diff_id in stored})
+
+        def is_complete() -> bool:
+            needed = (descriptor, config, *(each for each, _ in stored))
+            return all(self._store.blobs.has(each.digest, each.size) for each in needed) and all(
+                self._layers.has(diff_id) for _, diff_id in stored
+            )
+
+        if not self._store.add(draft.reference, descriptor, size=size, is_complete=is_complete):
+            raise NotFound("a layer of the image was removed meanwhile", "pull the container's image again")
+        return config.digest.hex, told + pool.warnings
+
+    def _store_layer(
+        self, pool: UnpackPool, form: Format, start_writing: Callable[[int], Task]
+    ) -> tuple[_StoredLayer, list[str]]:
+        """Archive, compress, store and unpack the new layer."""
+        read_end, write_end = os.pipe()
+        try:
+            fcntl.fcntl(write_end, _F_SETPIPE_SZ, _PIPE)
+        except PermissionError:
+            pass  # the user has no more pipe memory; the usual 64 KiB do
+        with open(read_end, "rb", buffering=0), start_writing(write_end) as task:
+            os.close(write_end)
+            with self._store.blobs.stage() as staged:
+                packed = compress(read_end, staged.write)
+                told: list[str] = task.wait()
+                media_type = form.layer_type("gzip")
+                if not self._layers.has(packed.diff_id):
+                    self._new_layers.add(packed.diff_id)
+                    pool.submit(staged.path, packed.diff_id, media_type)
+                    pool.wait()
+                if not self._store.blobs.is_intact(packed.digest, packed.size):
+                    self._new_blobs.add(packed.digest)
+                    staged.commit(packed.digest)
+                    staged.sync()
+        descriptor = Descriptor(media_type=media_type, digest=packed.digest, size=packed.size)
+        return _StoredLayer(descriptor=descriptor, diff_id=packed.diff_id), told
+
+    def _add_document(self, media_type: str, data: bytes) -> Descriptor:
+        digest = digest_of(data)
+        if not self._store.blobs.has(digest, len(data)):
+            self._new_blobs.add(digest)
+        return _describe(self._store.blobs, media_type, data)
+
+    def undo(self) -> None:
+        """Throw away what has been stored for the image, unless another uses it by now."""
+        if self._new_blobs or self._new_layers:
+            self._store.discard_unused(self._new_blobs, self._new_layers)
+            trash.empty_in_background(self._store.data)
 
 
 def _describe(blobs: BlobStore, media_type: str, data: bytes) -> Descriptor:

@@ -229,14 +229,16 @@ class ImageStore:
 
     def add(
         self,
-        reference: Reference,
+        reference: Reference | None,
         descriptor: Descriptor,
         *,
         size: int,
         source_digest: str = "",
         is_complete: Callable[[], bool] = lambda: True,
     ) -> bool:
-        """Give an image whose blobs and layers are all in place a name; the last step of a pull.
+        """List an image whose blobs and layers are all in place, under a name if it has one.
+
+        The last step of a pull or commit.
 
         `is_complete` is asked under the lock that `remove` takes: only then it is certain that
         nothing was removed meanwhile. Returns False, and does nothing, if it says no.
@@ -244,8 +246,10 @@ class ImageStore:
         with self._lock():
             if not is_complete():
                 return False
-            name = str(reference.replace(tag="") if reference.digest else reference)
-            entries = self._without_name(self._entries(), name)
+            name = _name(reference)
+            entries = self._without_name(self._entries(), name) if name else self._entries()
+            if not name and any(entry.digest == descriptor.digest for entry in entries):
+                return True  # the same image is listed already
             # the new name also ends the nameless life the same image may have led
             entries = [entry for entry in entries if entry.name or entry.digest != descriptor.digest]
             notes = {SIZE: str(size), SOURCE: source_digest or descriptor.digest}
@@ -277,19 +281,28 @@ class ImageStore:
             entries = self._entries()
             rest = [entry for entry in entries if entry.digest != image.digest]
             self._write(rest)
-            try:
-                manifests = {entry.digest: self._manifest(entry)[1] for entry in rest}
-                used_diffs = {diff for entry in rest for diff in self._load(entry, ()).diff_ids}
-            except DaemonlessError:
-                return  # what a damaged image uses is unknown: nothing is proven unused
-            used = set(manifests)
-            for manifest in manifests.values():
-                used |= {manifest.config.digest, *(layer.digest for layer in manifest.layers)}
-            for digest in {image.digest, image.id, *(layer.digest for layer in image.layers)} - used:
-                self._discard(self.blobs.path(digest))
-            for diff_id in set(image.diff_ids) - used_diffs:
-                for key in _listdir(f"{self.data}/layers"):
-                    self._discard(f"{self.data}/layers/{key}/{Digest(diff_id).hex}")
+            blobs = {image.digest, image.id, *(layer.digest for layer in image.layers)}
+            self._discard_unused(rest, blobs, set(image.diff_ids))
+
+    def discard_unused(self, blobs: set[str], diff_ids: set[str]) -> None:
+        """Remove those of the blobs and layers that no image uses; for who could not finish one."""
+        with self._lock():
+            self._discard_unused(self._entries(), blobs, diff_ids)
+
+    def _discard_unused(self, entries: list[_Entry], blobs: set[str], diff_ids: set[str]) -> None:
+        try:
+            manifests = {entry.digest: self._manifest(entry)[1] for entry in entries}
+            used_diffs = {diff for entry in entries for diff in self._load(entry, ()).diff_ids}
+        except DaemonlessError:
+            return  # what a damaged image uses is unknown: nothing is proven unused
+        used = set(manifests)
+        for manifest in manifests.values():
+            used |= {manifest.config.digest, *(layer.digest for layer in manifest.layers)}
+        for digest in blobs - used:
+            self._discard(self.blobs.path(digest))
+        for diff_id in diff_ids - used_diffs:
+            for key in _listdir(f"{self.data}/layers"):
+                self._discard(f"{self.data}/layers/{key}/{Digest(diff_id).hex}")
 
     def forget(self, name: str) -> list[str]:
         """Drop a damaged image from the list and return its names; what it used stays on disk."""
@@ -334,6 +347,12 @@ class ImageStore:
     def _lock(self) -> Lock:
         self.blobs.prepare()
         return Lock(f"{self.data}/images.lock")
+
+
+def _name(reference: Reference | None) -> str:
+    if reference is None:
+        return ""
+    return str(reference.replace(tag="") if reference.digest else reference)
 
 
 def _entry(descriptor: Descriptor, name: str, notes: dict[str, str]) -> _Entry:

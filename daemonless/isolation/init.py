@@ -107,7 +107,7 @@ def _init(start: Start, channel: Channel, step: list[str]) -> NoReturn:
         os._exit(125)
     _place_streams(start, slave)
     if start.reaper:
-        reap_for(channel.fileno(), dropped)  # returns in the child that becomes the command
+        reap_for(dropped)  # returns in the child that becomes the command
     execute(args, environment, directory, dropped, start.preserve_fds)
 
 

@@ -15,7 +15,7 @@ from daemonless.isolation import privileges
 _SIGCHLD = 17
 
 
-def reap_for(channel_fd: int, dropped: privileges.Privileges) -> None:
+def reap_for(dropped: privileges.Privileges) -> None:
     """Fork: the child returns and becomes the command, process 1 stays here until it ends.
 
     Process 1 exits with the command's status, 128 + n after signal n.
@@ -27,9 +27,8 @@ def reap_for(channel_fd: int, dropped: privileges.Privileges) -> None:
         _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
         return
     try:
-        for number in (0, 1, 2):
-            os.close(number)  # so that readers of the streams see their end with the command
-        os.close(channel_fd)
+        # readers of the streams see their end with the command, and locks of the start go free
+        sc.close_range(0)
         privileges.drop(dropped)
         sc.prctl(sc.PR_SET_DUMPABLE, 0)
         while True:

@@ -1,4 +1,4 @@
-"""Mounts that need more than the runtime spec says: volumes, throw-away overlays, given owners.
+"""Mounts that need more than the runtime spec says: volumes, throw-away overlays, secrets, given owners.
 
 A volume's top is opened by a path of ours and everything below it by descriptor: what containers
 that share the volume make of it meanwhile leads nowhere else (CVE-2024-45310, CVE-2025-9566).
@@ -41,6 +41,7 @@ class Source(Record):
     owner: tuple[int, int] | None = None  # whom to give the top of a new volume to
     upper: str = ""  # directory of an overlay, with an empty `upper` and `work`
     chown: bool = False  # give all of it to the container's user
+    mode: int = -1  # of a file that is the container's alone, a secret, together with `owner`
 
     def attach(self, root_fd: int, mount: dict[str, Any]) -> list[Owed]:
         """Make one mount of the spec; return what is to be given to the container's user.
@@ -52,6 +53,8 @@ class Source(Record):
         owed: list[Owed] = []
         if self.volume:
             tree = self._volume_tree(root_fd, destination, options, owed)
+        elif self.mode >= 0:
+            tree = self._file_tree(mount["source"], options)
         elif mount["type"] == "bind":
             if self.chown:
                 owed.append(Owed(fd=os.open(mount["source"], os.O_PATH | os.O_CLOEXEC), recursive=True))
@@ -64,6 +67,17 @@ class Source(Record):
                 owed.append(Owed(fd=os.open(b".", _DIRECTORY, dir_fd=tree), recursive=True))
         place(tree, root_fd, destination, options)
         return owed
+
+    def _file_tree(self, path: str, options: Options) -> int:
+        """Bind a file of the container's bundle, given to its owner among the container's users."""
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            if self.owner:
+                os.fchown(fd, *self.owner)
+            os.fchmod(fd, self.mode)
+            return clone_tree(fd, options)
+        finally:
+            os.close(fd)
 
     def _volume_tree(self, root_fd: int, destination: bytes, options: Options, owed: list[Owed]) -> int:
         data = os.open(f"{self.volume}/_data", _DIRECTORY)

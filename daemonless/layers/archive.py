@@ -71,8 +71,8 @@ class ArchiveWriter:
     """One archive; members appear in the order in which they are added.
 
     `devices` admits device nodes; without it they are left out, as sockets always are. A subclass
-    may override `translate` to give entries another form. Errors of the sink pass
-    through; a file that may not be read raises DaemonlessError.
+    may override `translate` and `entered`. Errors of the sink pass through; a file that may not be
+    read raises DaemonlessError.
     """
 
     def __init__(self, sink: Callable[[bytes], object], *, devices: bool = False) -> None:
@@ -111,8 +111,11 @@ class ArchiveWriter:
             self._emit(data + bytes(-len(data) % BLOCK))
 
     def translate(self, dir_fd: int, name: bytes, member: bytes, status: os.stat_result) -> bool:
-        """Return whether the entry has been dealt with, and is not to be archived as it is."""
+        """Return whether the entry, found in a directory, has been dealt with and is not to be archived."""
         return False
+
+    def entered(self, fd: int, member: bytes) -> None:
+        """Be told that the directory `fd` has been archived, and its content follows."""
 
     def _visit(self, dir_fd: int, name: bytes, member: bytes) -> int:
         try:
@@ -151,6 +154,7 @@ class ArchiveWriter:
                 entry = describe(member + b"/", os.fstat(fd))
                 entry.xattrs = xattrs.read(fd, member, self.omitted)
                 self._emit(format_headers(entry))
+                self.entered(fd, member)
             except BaseException:
                 os.close(fd)
                 raise

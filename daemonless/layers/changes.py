@@ -33,10 +33,10 @@ def find_changes(top_fd: int, below_fd: int, debris: frozenset[bytes] = frozense
 
 
 def left_by_mounts(top_fd: int, below_fd: int, mount_points: list[str]) -> frozenset[bytes]:
-    """Return those of the mount points, and of their parents, that exist for nothing but the mount.
+    """Return those of the mount points, and of their parents, that are in the layer for mounts alone.
 
-    They are in the top layer alone, empty, and as a runtime makes them: owned by root, with no
-    permission beyond the usual.
+    They are new and empty, and as a runtime makes them: owned by root, with no permission beyond
+    the usual. Or they are directories of the layers below in which only such things were made.
     """
     candidates = set()
     for point in mount_points:
@@ -47,18 +47,34 @@ def left_by_mounts(top_fd: int, below_fd: int, mount_points: list[str]) -> froze
     found: set[bytes] = set()
     for path in sorted(candidates, key=lambda path: -path.count(b"/")):
         status = lookup(top_fd, path)
-        if status is None or status.st_uid or status.st_gid or lookup(below_fd, path) is not None:
+        if status is None:
             continue
-        if stat.S_ISREG(status.st_mode):
-            if not status.st_size and not status.st_mode & 0o7133:
-                found.add(path)
-        elif stat.S_ISDIR(status.st_mode) and not status.st_mode & 0o7022:
-            fd = open_beneath(top_fd, path, OPEN_DIRECTORY)
-            names = os.listdir(fd)
-            os.close(fd)
-            if all(path + b"/" + os.fsencode(name) in found for name in names):
-                found.add(path)
+        below = lookup(below_fd, path)
+        if stat.S_ISDIR(status.st_mode):
+            expected = _identity(below) if below else (stat.S_IFDIR | status.st_mode & 0o755, 0, 0)
+            is_debris = _holds_only(top_fd, path, found, merged=below is not None)
+        else:
+            expected = (stat.S_IFREG | status.st_mode & 0o644, 0, 0)
+            is_debris = below is None and status.st_size == 0
+        if is_debris and _identity(status) == expected:
+            found.add(path)
     return frozenset(found)
+
+
+def _identity(status: os.stat_result) -> tuple[int, int, int]:
+    return status.st_mode, status.st_uid, status.st_gid
+
+
+def _holds_only(root_fd: int, path: bytes, known: set[bytes], *, merged: bool) -> bool:
+    """Return whether all that a directory holds is known, and one to be merged hides nothing."""
+    fd = open_beneath(root_fd, path, OPEN_DIRECTORY)
+    try:
+        names = os.listdir(fd)
+        if merged and whiteout.is_opaque(fd):
+            return False
+        return all(path + b"/" + os.fsencode(name) in known for name in names)
+    finally:
+        os.close(fd)
 
 
 def lookup(root_fd: int, path: bytes) -> os.stat_result | None:
@@ -130,7 +146,7 @@ class _Changes:
             self._kinds[(path + b"/" if path else b"") + os.fsencode(name)] = DELETED
 
     def _differs(self, path: bytes, status: os.stat_result, below: os.stat_result) -> bool:
-        if (status.st_mode, status.st_uid, status.st_gid) != (below.st_mode, below.st_uid, below.st_gid):
+        if _identity(status) != _identity(below):
             return True
         return status.st_mtime_ns != below.st_mtime_ns and path not in self._touched
 

@@ -25,7 +25,8 @@ def rootfs_mount(lowers: list[str], upper: str, work: str) -> dict[str, Any]:
     `userxattr` is what a user namespace has instead of `trusted.*` attributes. Raises
     SetupFailed for more layers or longer paths than the kernel takes.
     """
-    lowers = _visible(lowers)
+    # The kernel refuses a layer that comes twice. What the lower one holds, the upper one holds, too.
+    lowers = _visible(list(dict.fromkeys(lowers)))
     if not lowers:
         raise SetupFailed("the image has no layers, so there is nothing to run")
     if len(lowers) > MAX_LOWERS:

@@ -16,7 +16,7 @@ from daemonless.errors import InvalidData
 
 PREFIX = b".wh."
 _META_PREFIX = b".wh..wh."  # aufs's own bookkeeping
-_OPAQUE = b".wh..wh..opq"
+OPAQUE = b".wh..wh..opq"
 
 PLAIN, IGNORED, HIDES_NAME, HIDES_CONTENT = range(4)
 
@@ -35,7 +35,7 @@ def classify(path: bytes) -> tuple[int, bytes]:
             return IGNORED, path
         if part.startswith(PREFIX):
             raise InvalidData("it lies below a whiteout")
-    if name == _OPAQUE:
+    if name == OPAQUE:
         return HIDES_CONTENT, parent
     if name.startswith(_META_PREFIX):
         return IGNORED, path
@@ -45,6 +45,12 @@ def classify(path: bytes) -> tuple[int, bytes]:
             raise InvalidData("it is a whiteout of nothing")
         return HIDES_NAME, parent + slash + hidden
     return PLAIN, path
+
+
+def name_of_whiteout(path: bytes) -> bytes:
+    """Return the name of the file that hides `path` in an archive."""
+    parent, slash, name = path.rpartition(b"/")
+    return parent + slash + PREFIX + name
 
 
 def make_whiteout(dir_fd: int, name: bytes) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from daemonless.containers.request import Mount, Port, Security
+from daemonless.containers.request import Device, Mount, Port, Security
 from daemonless.errors import UsageError
 
 Say = Callable[..., str]
@@ -65,14 +66,13 @@ def test_a_created_container(web: str, say: Say) -> None:
     assert host["SecurityOpt"] == ["no-new-privileges", "seccomp=unconfined"]
     assert host["CapDrop"] == ["CAP_CHOWN"]
     assert "CAP_CHOWN" not in value["EffectiveCaps"]
-    bind, tmpfs = value["Mounts"]
+    (bind,) = value["Mounts"]  # podman tells of --tmpfs in HostConfig only
     assert (bind["Source"], bind["Destination"], bind["RW"], bind["Propagation"]) == (
         "/srv",
         "/data",
         False,
         "rslave",
     )
-    assert (tmpfs["Type"], tmpfs["Source"], tmpfs["RW"]) == ("tmpfs", "", True)
 
 
 def test_a_running_container(web: str, world: Any, say: Say) -> None:
@@ -177,3 +177,159 @@ def test_no_name_is_a_mistake(world: Any) -> None:
 def test_an_unknown_field_is_a_mistake(web: str, world: Any) -> None:
     with pytest.raises(UsageError):
         world.run("inspect", "--format", "{{.Bogus}}", "web")
+
+
+# --- podman's keys, as recorded from podman 4.3.1 -----------------------------------------------
+
+LACKING = {
+    "ConmonPidFile": "there is no conmon; the supervisor's pid is in no file of its own",
+    "PidFile": "a file of the container's pid is written where --pidfile says, and nowhere else",
+    "Config.CreateCommand": "the command line may hold credentials, and would keep them for ever",
+    "Config.Healthcheck": "shown for a container that has one",
+    "Config.Healthcheck.Interval": "as above",
+    "Config.Healthcheck.Retries": "as above",
+    "Config.Healthcheck.Test": "as above",
+    "Config.Healthcheck.Timeout": "as above",
+    "Config.HealthcheckOnFailureAction": "as above",
+    "Config.Passwd": "there is no --passwd: /etc/passwd is the image's",
+    "Config.sdNotifyMode": "there is no --sdnotify",
+}
+OTHER_TYPES = {
+    "Config.Entrypoint": "an array, as docker and podman 5 have it",
+    "Config.StopSignal": "the name, as docker and podman 5 have it",
+}
+RECORDED = Path(__file__).parent / "data" / "podman-inspect.txt"
+
+
+def json_type(value: object) -> str:
+    types = {dict: "object", list: "array", str: "string", bool: "boolean", int: "number", type(None): "null"}
+    return types[type(value)]
+
+
+def find(value: Any, path: list[str]) -> list[Any]:
+    """Return what the container has at a recorded path; `*` and `[]` stand for any member."""
+    if not path:
+        return [value]
+    step, *rest = path
+    if step.endswith("[]"):
+        entries = [each for entry in find(value, [step[:-2]]) for each in entry or ()]
+        return [found for each in entries for found in find(each, rest)]
+    if step == "*":
+        return [found for each in value.values() for found in find(each, rest)]
+    return find(value[step], rest) if isinstance(value, dict) and step in value else []
+
+
+@pytest.fixture
+def rich(world: Any) -> str:
+    """Return a container made with the options of the recorded one, as far as inspect shows them."""
+    image = world.add_image("localhost/bb:1", {"ExposedPorts": {"81/tcp": {}}, "Entrypoint": ["sh"]})
+    mounts = (
+        Mount(destination="/data", type="volume", source="vol", options=("rbind", "rprivate")),
+        Mount(destination="/srv", type="bind", source="/srv", options=("rbind", "rprivate", "ro")),
+        Mount(destination="/tt", type="tmpfs", source="tmpfs", options=("rw",)),
+    )
+    identifier: str = world.add(
+        2,
+        "ins",
+        CREATED,
+        "-c",
+        "sleep 1000",
+        image_id=image.id,
+        mounts=mounts,
+        publish=(Port(host_ip="", host_port=8080, container_port=80, protocol="tcp"),),
+        annotation=(("an", "no"),),
+        devices=(Device(source="/dev/null", destination="/dev/null", writable=True),),
+        add_host=(("x", "1.2.3.4"),),
+        dns=("1.1.1.1",),
+        entrypoint=("sh",),
+        cap_drop=("CAP_MKNOD",),
+        security=Security(no_new_privileges=True),
+    )
+    (Path(world.paths.data) / "containers" / identifier / "upper").mkdir()
+    return identifier
+
+
+def test_podmans_keys_are_there_with_their_types(rich: str, say: Say) -> None:
+    value = show(say, "--size", "ins")
+    lacking, different = set(), set()
+    for line in RECORDED.read_text().splitlines():
+        if line.startswith("#"):
+            continue
+        path, _, types = line.rpartition(" ")
+        found = find(value, path.replace("[].", "[]\0").replace(".", "\0").split("\0"))
+        if not found and path.removesuffix("[]").removesuffix("*") == path:
+            lacking.add(path)
+        if any(json_type(each) not in (*types.split("|"), "null") and types != "null" for each in found):
+            different.add(path)
+    assert lacking == set(LACKING)
+    assert different == set(OTHER_TYPES)
+
+
+def test_the_comparison_notices(rich: str, say: Say) -> None:
+    assert find({"a": [{"b": 1}]}, ["a[]", "b"]) == [1]
+    assert find({"a": {"x": [1]}}, ["a", "*"]) == [[1]]
+    assert find({"a": {}}, ["a", "b"]) == []
+
+
+def test_size_and_latest(rich: str, world: Any, say: Say) -> None:
+    (Path(world.paths.data) / "containers" / rich / "upper" / "file").write_bytes(bytes(1000))
+    assert say("inspect", "--latest", "--size", "--format", "{{.Name}} {{.SizeRw}} {{.SizeRootFs}}") == (
+        "ins 1000 1000\n"
+    )
+    with pytest.raises(UsageError, match="--latest and names"):
+        world.run("inspect", "--latest", "ins")
+    with pytest.raises(UsageError, match="does not go with --type image"):
+        world.run("inspect", "--latest", "--type", "image")
+
+
+def test_how_the_last_run_ended(web: str, world: Any, say: Say) -> None:
+    template = "{{.State.ExitCode}} {{.State.Signal}} {{.State.Error}} {{.RestartCount}}"
+    ended = ("inspect", "--format", template, "web")
+    assert say(*ended) == "0 0  0\n"
+    world.exited(web, 137, STARTED, FINISHED, signal=9, error="why", restarts=2)
+    assert say(*ended) == "137 9 why 2\n"
+    world.runs(web, STARTED)  # of the run before nothing but its end is told
+    assert say(*ended) == "0 0  0\n"
+    assert say("inspect", "--format", "{{.State.FinishedAt}}", "web") == f"{FINISHED}\n"
+
+
+def test_health_and_policy(web: str, world: Any, say: Say) -> None:
+    world.runs(web, STARTED)
+    log = [{"Start": STARTED, "End": FINISHED, "ExitCode": 0, "Output": "fine"}]
+    health = {"schema": 1, "status": "healthy", "failingStreak": 0, "log": log}
+    Path(world.paths.run, "containers", web, "health.json").write_text(json.dumps(health))
+    record = Path(world.paths.data, "containers", web, "container.json")
+    changed = json.loads(record.read_text())
+    changed["request"]["restart"] = {"policy": "on-failure", "retries": 3}
+    record.write_text(json.dumps(changed))
+    value = show(say, "web")
+    assert value["State"]["Health"] == {"Status": "healthy", "FailingStreak": 0, "Log": log}
+    assert value["HostConfig"]["RestartPolicy"] == {"Name": "on-failure", "MaximumRetryCount": 3}
+    template = "{{range .State.Health.Log}}{{.ExitCode}} {{.Output}}{{end}}"
+    assert say("inspect", "--format", template, "web") == "0 fine\n"
+
+
+def test_exposed_ports_are_among_the_ports(rich: str, say: Say) -> None:
+    ports = show(say, "ins")["NetworkSettings"]["Ports"]
+    assert ports == {"81/tcp": None, "80/tcp": [{"HostIp": "", "HostPort": "8080"}]}
+    template = "{{range $port, $where := .NetworkSettings.Ports}}{{$port}} {{end}}"
+    assert say("inspect", "--format", template, "ins") == "80/tcp 81/tcp \n"
+
+
+@pytest.mark.parametrize(
+    ("number", "name"), [(0, "SIGTERM"), (10, "SIGUSR1"), (37, "SIGRTMIN+3"), (17, "SIGCHLD")]
+)
+def test_signals_have_names(number: int, name: str, world: Any, say: Say) -> None:
+    world.add(1, "web", CREATED, stop_signal=number)
+    assert say("inspect", "--format", "{{.Config.StopSignal}}", "web") == f"{name}\n"
+
+
+def test_several_objects_of_all_kinds(web: str, world: Any, say: Say) -> None:
+    world.add_image("localhost/app:1", {"Cmd": ["serve"]})
+    shown = json.loads(say("inspect", "web", "localhost/app:1"))
+    assert [("State" in value, "RepoTags" in value) for value in shown] == [(True, False), (False, True)]
+    status, out, err = world.run("inspect", "nothing", "web")
+    assert (status, len(json.loads(out))) == (125, 1)
+    assert err.startswith('Error: no such object: "nothing"')
+    assert world.run("inspect", "nothing")[1] == "[]\n"
+    assert world.run("inspect", "--type", "volume", "web")[2].startswith("Error: no such volume: web")

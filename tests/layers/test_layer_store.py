@@ -147,3 +147,9 @@ def test_the_kernel_shows_what_the_layers_mean(base, as_mapped_root):
         return 0 if seen == expected else 1
 
     assert as_mapped_root(run) == 0
+
+
+def test_a_layer_that_comes_twice_is_mounted_once():
+    """The kernel refuses it (ELOOP); two commits without a change in between make such an image."""
+    options = rootfs_mount(["/l/empty", "/l/a", "/l/empty", "/l/base"], "/u", "/w")["options"]
+    assert options[:4] == ["lowerdir+=/l/empty", "lowerdir+=/l/a", "lowerdir+=/l/base", "upperdir=/u"]

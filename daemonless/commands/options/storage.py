@@ -59,6 +59,17 @@ ImageVolume = Annotated[
         rich_help_panel=PANEL,
     ),
 ]
+Secret = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--secret",
+        metavar="NAME,KEY=VALUE,...",
+        help="Hand over a secret as the file /run/secrets/NAME, or with type=env as a variable; keys are "
+        "type, target, uid, gid and mode; repeatable.",
+        rich_help_panel=PANEL,
+        autocompletion=complete.secrets,
+    ),
+]
 ReadOnly = Annotated[
     bool,
     typer.Option(

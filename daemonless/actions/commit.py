@@ -1,0 +1,57 @@
+"""commit: an image of a container."""
+
+from __future__ import annotations
+
+import sys
+
+from daemonless import events
+from daemonless.actions.create import id_map_for
+from daemonless.actions.output import Output, open_output
+from daemonless.containers.committing import CommitRequest, commit
+from daemonless.containers.request import RunRequest
+from daemonless.containers.store import ContainerStore, event_details
+from daemonless.errors import UsageError
+from daemonless.files import write_all
+from daemonless.oci.reference import Reference, parse_reference
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from daemonless.actions.args import Args
+
+
+def main(args: Args) -> int:
+    """Make the image and print its id, progress going to stderr."""
+    container = ContainerStore(args.paths).find(args.container)
+    request = CommitRequest(
+        reference=_reference(args.image) if args.image else None,
+        author=args.author or "",
+        message=args.message or "",
+        changes=args.change,
+        format=args.format,
+        squash=args.squash,
+    )
+
+    def say(text: str) -> None:
+        if not args.quiet:
+            print(text, file=sys.stderr)
+
+    id_map = id_map_for(RunRequest.from_dict(container.record["request"]))
+    with open_output(args.iidfile, "") if args.iidfile else Output(-1) as iidfile:
+        image_id, omitted = commit(args.paths, container, request, id_map, say)
+        if args.iidfile:
+            write_all(iidfile.fd, image_id.encode())
+            iidfile.keep()
+    for line in omitted:
+        args.warn(line)
+    events.record(
+        args.paths, "container", "commit", container.id, **event_details(container.record), imageId=image_id
+    )
+    print(image_id)
+    return 0
+
+
+def _reference(text: str) -> Reference:
+    reference = parse_reference(text)
+    if reference.digest:
+        raise UsageError(f'"{text}" holds a digest: a new image cannot have one yet')
+    return reference

@@ -1,0 +1,46 @@
+"""`secret ls`: list the secrets."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from daemonless.commands.invoke import perform
+from daemonless.commands.options import selection
+
+
+def secret_ls(
+    ctx: typer.Context,
+    *,
+    filter: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--filter",
+            "-f",
+            metavar="KEY=VALUE",
+            help="List what matches id or name; repeatable.",
+            rich_help_panel=selection.SELECTION,
+        ),
+    ] = None,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Print only IDs.", rich_help_panel=selection.OUTPUT)
+    ] = False,
+    format: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            metavar="TEMPLATE",
+            help="Print json, or what a Go template makes of each secret; table aligns columns.",
+            rich_help_panel=selection.OUTPUT,
+        ),
+    ] = None,
+    noheading: Annotated[
+        bool,
+        typer.Option(
+            "--noheading", "-n", help="Leave out the column headings.", rich_help_panel=selection.OUTPUT
+        ),
+    ] = False,
+) -> None:
+    """List the secrets."""
+    perform(ctx)
