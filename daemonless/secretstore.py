@@ -12,7 +12,7 @@ from __future__ import annotations
 import binascii
 import os
 
-from daemonless import jsonio
+from daemonless import failpoints, jsonio
 from daemonless.clock import timestamp
 from daemonless.config import Paths
 from daemonless.errors import DaemonlessError, InvalidData, NameInUse, NotFound, UsageError, printable
@@ -154,12 +154,14 @@ class SecretStore:
             exists = os.path.lexists(path)
             if exists and not replace:
                 raise NameInUse(f"secret {name} exists already", "--replace gives it a new value")
+            failpoints.reach("secret.write")
             write_atomic(path, jsonio.dumps(record).encode())
         return Secret(record), exists
 
     def remove(self, name: str) -> None:
         """Remove the secret of exactly that name, readable or not. Raises NotFound."""
         with Lock(f"{self._data}/secrets.lock"):
+            failpoints.reach("secret.remove")
             try:
                 os.unlink(f"{self.directory}/{name}")
             except FileNotFoundError:

@@ -26,8 +26,9 @@ REPORT: dict[tuple[str, str], Counter[str]] = {}  # (command, fault): outcomes, 
 Job = TypeVar("Job")
 _QUICK = ("--network=none",)
 _ORDERLY = re.compile(
-    r"already in use|no such (container|image|object|volume)|is running|already running|not running"
-    r"|No space left|no space left|Input/output error|cannot |was removed|supervisor ended|was killed"
+    r"already in use|exists already|no such (container|image|object|volume|secret)|is running"
+    r"|already running|not running|No space left|no space left|Input/output error|cannot |was removed"
+    r"|supervisor ended|init ended|was killed"
 )
 
 

@@ -52,6 +52,28 @@ SCENARIOS = {
     "tag": Scenario(("tag", "IMAGE", "victim:1"), (), ("rmi", "--force", "victim:1")),
     "pull": Scenario(("pull", "--quiet", "PULLED"), (), ("rmi", "--force", "PULLED")),
     "rmi": Scenario(("rmi", "PULLED"), ("pull", "--quiet", "PULLED"), ("rmi", "--force", "PULLED")),
+    "volume create": Scenario(("volume", "create", "victim"), (), ("volume", "rm", "--force", "victim")),
+    "volume rm": Scenario(
+        ("volume", "rm", "victim"), ("volume", "create", "victim"), ("volume", "rm", "--force", "victim")
+    ),
+    "run --volume": Scenario(
+        ("run", "--rm", *QUICK, "-v", "victim:/etc", "IMAGE", "true"),
+        (),
+        ("volume", "rm", "--force", "victim"),
+    ),
+    "secret create": Scenario(
+        ("secret", "create", "victim", "/etc/passwd"), (), ("secret", "rm", "--ignore", "victim")
+    ),
+    "secret rm": Scenario(
+        ("secret", "rm", "victim"),
+        ("secret", "create", "victim", "/etc/passwd"),
+        ("secret", "rm", "--ignore", "victim"),
+    ),
+    "run --secret": Scenario(
+        ("run", "--rm", *QUICK, "--secret", "victim", "IMAGE", "true"),
+        ("secret", "create", "victim", "/etc/passwd"),
+        ("secret", "rm", "--ignore", "victim"),
+    ),
 }
 
 ANY = ("kill", "enospc", "eio")
@@ -91,6 +113,17 @@ MATRIX = {
     "blob.sync": (ANY, ("pull",)),
     "images.write": (ANY, ("pull", "tag", "rmi")),
     "images.discard": (ANY, ("rmi",)),
+    "volume.stage": (ANY, ("volume create", "run --volume")),
+    "volume.publish": (ANY, ("volume create", "run --volume")),
+    "volume.sync": (ANY, ("volume create",)),
+    "volume.discard": (ANY, ("volume rm",)),
+    "volume.ready": (ANY, ("run --volume",)),
+    "volume.copied": (ANY, ("run --volume",)),
+    "volume.move": (ANY, ("run --volume",)),
+    "volume.used": (ANY, ("run --volume",)),
+    "secret.write": (ANY, ("secret create",)),
+    "secret.copy": (ANY, ("run --secret",)),
+    "secret.remove": (ANY, ("secret rm",)),
 }
 
 

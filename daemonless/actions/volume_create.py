@@ -21,7 +21,6 @@ def main(args: Args) -> int:
     if args.uid is not None or args.gid is not None:
         owner = grammar_volumes.identity(args.uid, "--uid"), grammar_volumes.identity(args.gid, "--gid")
     store = VolumeStore(args.paths)
-    store.sweep()
     try:
         volume = store.create(
             name,

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 
-from daemonless import events
+from daemonless import events, failpoints
 from daemonless.config import Paths
 from daemonless.containers.grammar_volumes import mount_of
 from daemonless.containers.request import Mount, RunRequest, Secret
@@ -117,6 +117,7 @@ def _copy_secrets(paths: Paths, secrets: tuple[Secret, ...], staging: str) -> tu
         if asked.type == "env" and b"\0" in secret.value:
             raise UsageError(f"secret {asked.name} holds a NUL byte, so it cannot be a variable")
         copied.append(asked.replace(name=secret.name, id=secret.id))
+        failpoints.reach("secret.copy")
         write_atomic(f"{staging}/{_secret_file(copied[-1])}", secret.value, durable=False)
     return tuple(copied)
 
@@ -223,6 +224,7 @@ class Ready:
         """Note, once the container has started, that its volumes have been used; let go of them."""
         for volume in self.fresh:
             try:
+                failpoints.reach("volume.used")
                 volume.set_used()
             except OSError:  # a full disk: the next start finds the volume filled
                 pass
@@ -306,6 +308,7 @@ def _lock_fresh(paths: Paths, ready: Ready, request: RunRequest) -> None:
                 f"volume {name} of the container is gone", f"make it anew: daemonless volume create {name}"
             ) from None
         ready.fresh.append(volume)
+        failpoints.reach("volume.ready")
         unfinished = f"{volume.directory}/_new"
         if os.path.lexists(unfinished):
             trash.discard(paths.data, unfinished)

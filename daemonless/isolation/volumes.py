@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 
+from daemonless import failpoints
 from daemonless import syscalls as sc
 from daemonless.errors import SetupFailed, printable
 from daemonless.files import open_in_root
@@ -195,12 +196,14 @@ def _copy(image: int, volume: int) -> bool:
     copy_content(image, new)
     sc.syncfs(new)  # or a power loss could leave a volume of empty files that counts as filled
     os.close(new)
+    failpoints.reach("volume.copied")
     os.rename("_new", "_full", src_dir_fd=volume, dst_dir_fd=volume)
     return True
 
 
 def _move_in(volume: int, data: int) -> None:
     """Move what is in _full into the volume; what another container has made there stays."""
+    failpoints.reach("volume.move")
     full = os.open("_full", _DIRECTORY, dir_fd=volume)
     for name in os.listdir(full):
         if not _is_there(data, name):

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import os
 
-from daemonless import jsonio
+from daemonless import failpoints, jsonio
 from daemonless.clock import timestamp
 from daemonless.config import Paths
 from daemonless.errors import DaemonlessError, InvalidData, NameInUse, NotFound, UsageError, printable
@@ -240,6 +240,8 @@ class VolumeStore:
         """
         for path in (f"{self._data}/tmp", self.directory):
             make_private_directory(path)
+        self.sweep()
+        failpoints.reach("volume.stage")
         staged = self._stage(name)
         record = {
             "schema": SCHEMA,
@@ -258,6 +260,7 @@ class VolumeStore:
             path = f"{staged.directory}/volume.json"
             write_atomic(path, jsonio.dumps(record).encode(), durable=durable)
             volume = self.volume(name)
+            failpoints.reach("volume.publish")
             os.rename(staged.directory, volume.directory)
         except OSError as error:
             trash.discard(self._data, staged.directory)
@@ -269,6 +272,7 @@ class VolumeStore:
             raise
         volume.adopt(staged)
         if durable:
+            failpoints.reach("volume.sync")
             sync(self.directory)
         return volume
 
@@ -300,6 +304,7 @@ class VolumeStore:
 
     def discard(self, volume: Volume) -> None:
         """Take a volume out of sight; its lock must be held. It is deleted in the background."""
+        failpoints.reach("volume.discard")
         trash.discard(self._data, volume.directory)
 
     def sweep(self) -> None:
