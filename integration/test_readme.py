@@ -32,7 +32,7 @@ def pattern(shown: str) -> str:
     return "".join(lines)
 
 
-@pytest.mark.parametrize("file", ["README.md", "docs/events.md", "docs/inspecting.md"])
+@pytest.mark.parametrize("file", ["README.md", "docs/events.md", "docs/inspecting.md", "docs/volumes.md"])
 def test_examples(cli: Cli, file: str) -> None:
     examples = blocks(file)
     assert len(examples) > 5
