@@ -8,7 +8,6 @@ import os
 import shutil
 import signal
 import subprocess
-import tempfile
 from pathlib import Path
 
 import pytest
@@ -105,26 +104,29 @@ def test_docker_format(own: Cli, image: str) -> None:
     own("run", "--rm", "--network=none", "own/image:1", "ls", "/x")
 
 
-def test_buildah_reads_it(own: Cli, image: str, scratch: Path) -> None:
+def test_buildah_reads_it(own: Cli, image: str) -> None:
     """podman's own storage library: the same files, whatever became of whiteouts and links."""
     own("run", "--name=c", "--network=none", image, "sh", "-c", SCRIPT)
     image_id = own("commit", "-q", "c", "own/image:1").stdout.strip()
-    directory = Path(tempfile.mkdtemp(prefix="b", dir=scratch))  # it wants a short path
+    directory = Path(f"/tmp/buildah{os.getpid()}")  # it wants a short path that could be an image's name
+    directory.mkdir(mode=0o700)
+    (directory / "images").symlink_to(own.root / "images")
     script = f"""
     set -e
     buildah() {{ command buildah --root {directory}/r --runroot {directory}/s --storage-driver=vfs "$@"; }}
-    buildah pull --quiet oci:{own.root}/images:docker.io/own/image:1
+    buildah pull --quiet oci:{directory}/images:docker.io/own/image:1
     cd $(buildah mount $(buildah from {image_id}))
     stat -c '%n %a %u %g %s %h' one two link fifo sticky owned sparse var/*; cat one
     ls bin/sed || true
     """
-    shown = subprocess.run(
-        ["unshare", "--map-root-user", "--map-auto", "--mount", "sh", "-c", script],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        env={**os.environ, "XDG_RUNTIME_DIR": str(directory), "_CONTAINERS_USERNS_CONFIGURED": "done"},
-    )
+    enter = ["unshare", "--map-root-user", "--map-auto", "--mount"]
+    env = {**os.environ, "XDG_RUNTIME_DIR": str(directory), "_CONTAINERS_USERNS_CONFIGURED": "done"}
+    try:
+        shown = subprocess.run(
+            [*enter, "sh", "-c", script], capture_output=True, text=True, timeout=60, env=env, check=False
+        )
+    finally:
+        subprocess.run([*enter, "rm", "-rf", str(directory)], check=True, timeout=60)
     assert shown.stdout.splitlines() == [
         image_id,
         "one 644 0 0 4 2",

@@ -52,6 +52,11 @@ SCENARIOS = {
     "tag": Scenario(("tag", "IMAGE", "victim:1"), (), ("rmi", "--force", "victim:1")),
     "pull": Scenario(("pull", "--quiet", "PULLED"), (), ("rmi", "--force", "PULLED")),
     "rmi": Scenario(("rmi", "PULLED"), ("pull", "--quiet", "PULLED"), ("rmi", "--force", "PULLED")),
+    "commit": Scenario(
+        ("commit", "--quiet", "victim", "victim:1"),
+        ("run", *QUICK, "IMAGE", "touch", "/file"),
+        ("rmi", "--force", "victim:1"),
+    ),
     "volume create": Scenario(("volume", "create", "victim"), (), ("volume", "rm", "--force", "victim")),
     "volume rm": Scenario(
         ("volume", "rm", "victim"), ("volume", "create", "victim"), ("volume", "rm", "--force", "victim")
@@ -109,9 +114,12 @@ MATRIX = {
     "rename.record": (ANY, ("rename",)),
     "rename.release": (ANY, ("rename",)),
     "rename.intent": (ANY, ("rename",)),
-    "blob.commit": (ANY, ("pull",)),
-    "blob.sync": (ANY, ("pull",)),
-    "images.write": (ANY, ("pull", "tag", "rmi")),
+    "blob.commit": (ANY, ("pull", "commit")),
+    "blob.sync": (ANY, ("pull", "commit")),
+    "commit.layer": (ANY, ("commit",)),
+    "commit.unpacked": (ANY, ("commit",)),
+    "commit.list": (ANY, ("commit",)),
+    "images.write": (ANY, ("pull", "tag", "rmi", "commit")),
     "images.discard": (ANY, ("rmi",)),
     "volume.stage": (ANY, ("volume create", "run --volume")),
     "volume.publish": (ANY, ("volume create", "run --volume")),
@@ -223,7 +231,10 @@ INJECTIONS = (
     *((call, "error=ENOSPC") for call in ("rename", "mkdir", "symlink", "write")),
     *((call, "error=EIO") for call in ("rename", "unlink", "fsync")),
 )
-STRUCK = ("create", "run", "run --rm", "start --attach", "stop", "rm", "rename", "tag", "pull", "rmi")
+STRUCK = (
+    *("create", "run", "run --rm", "start --attach", "stop", "rm", "rename", "tag", "pull", "rmi"),
+    "commit",
+)
 MOST = 2  # places at which a call is struck, spread over all of them
 
 

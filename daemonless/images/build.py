@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from daemonless import jsonio
+from daemonless import failpoints, jsonio
 from daemonless.config import Paths
 from daemonless.errors import InvalidData, NotFound, printable
 from daemonless.images.blobs import BlobStore, store_failed
@@ -184,6 +184,7 @@ class _Maker:
                 self._layers.has(diff_id) for _, diff_id in stored
             )
 
+        failpoints.reach("commit.list")
         if not self._store.add(draft.reference, descriptor, size=size, is_complete=is_complete):
             raise NotFound("a layer of the image was removed meanwhile", "pull the container's image again")
         return config.digest.hex, told + pool.warnings
@@ -203,10 +204,12 @@ class _Maker:
                 packed = compress(read_end, staged.write)
                 told: list[str] = task.wait()
                 media_type = form.layer_type("gzip")
+                failpoints.reach("commit.layer")
                 if not self._layers.has(packed.diff_id):
                     self._new_layers.add(packed.diff_id)
                     pool.submit(staged.path, packed.diff_id, media_type)
                     pool.wait()
+                failpoints.reach("commit.unpacked")
                 if not self._store.blobs.is_intact(packed.digest, packed.size):
                     self._new_blobs.add(packed.digest)
                     staged.commit(packed.digest)
