@@ -61,6 +61,16 @@ def test_kill_and_stop_are_told_of(cli: Cli, image: str, since: str) -> None:
     assert "signal=9" in killed
 
 
+def test_exec_is_told_of(cli: Cli, image: str, since: str) -> None:
+    cli("run", "-d", "--name", "one", "--network=none", image, "sleep", "100")
+    cli("exec", "one", "sh", "-c", "exit 7", status=7)
+    cli("exec", "--detach", "one", "true")
+    told = happened(cli, since, "-f", "event=exec", "-f", "event=exec_die")
+    assert told == ["container exec one", "container exec_died one", "container exec one"]
+    died = ("events", "--no-stream", "--since", since, "-f", "event=exec_died", "--format")
+    assert cli(*died, "{{.ContainerExitCode}}").stdout == "7\n"
+
+
 def test_images_are_told_of(cli: Cli, image: str, since: str) -> None:
     cli("pull", "--quiet", image)
     cli("tag", image, "localhost/one:1")

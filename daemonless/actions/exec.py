@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import select
+
+from daemonless import events
 from daemonless.actions.descriptors import check_descriptors
 from daemonless.containers.exec import exec_in, exec_request
 from daemonless.containers.grammar import detach_keys
-from daemonless.containers.store import ContainerStore
+from daemonless.containers.store import ContainerStore, event_details
 from daemonless.supervisor.session import Pipes, attend
 
 TYPE_CHECKING = False
@@ -26,7 +30,13 @@ def main(args: Args) -> int:
         entered = exec_in(args.paths, container, request, pipes.theirs, detached=args.detach)
     finally:
         pipes.close_theirs()
+    details = event_details(container.record)
+    events.record(args.paths, "container", "exec", container.id, **details)
     if args.detach:
         return 0
     keys = bytes(detach_keys(args.detach_keys))
-    return attend(entered, pipes, interactive=request.interactive, detach_keys=keys)
+    pidfd = os.pidfd_open(entered.pid)
+    status = attend(entered, pipes, interactive=request.interactive, detach_keys=keys)
+    if select.select([pidfd], (), (), 0)[0]:  # it has ended: the detach keys leave it running
+        events.record(args.paths, "container", "exec_died", container.id, exitCode=status, **details)
+    return status
