@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 FILE_NAME = "hotpath.bin"
 ACTIONS = ("run", "exec", "ps", "start", "stop", "rm", "create", "inspect", "logs", "images", "kill", "wait")
+# what these actions import late, for containers with volumes
+LATE = ("containers.storage", "containers.volumes", "isolation.copying")
 _TAG = f"{sys.implementation.cache_tag} 1"
 
 
@@ -76,6 +78,8 @@ def compile_modules() -> bytes:
     """Return the content of the file: what importing every hot action loads, compiled."""
     for action in ACTIONS:
         __import__(f"daemonless.actions.{action}")
+    for module in LATE:
+        __import__(f"daemonless.{module}")
     __import__("daemonless.__main__")
     modules: dict[str, Any] = {}
     for name, module in sys.modules.items():

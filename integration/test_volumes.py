@@ -197,6 +197,22 @@ def test_one_fills_a_volume_that_many_begin_to_use(cli: Cli, rich: str) -> None:
     assert any("of the image" in text for text in shown)
 
 
+def test_no_container_loses_a_volume_to_a_prune(cli: Cli, image: str) -> None:
+    """S-7: references are taken under the lock that prune takes; swapped orders do not lock up."""
+
+    def work(number: int) -> str:
+        if number % 4 == 0:
+            return cli("volume", "prune", "--force").stderr
+        first, second = ("a", "b") if number % 2 else ("b", "a")
+        mounts = ("-v", f"{first}:/first", "-v", f"{second}:/second", "-v", "/third")
+        return cli(*NONE, *mounts, image, "touch", "/first/x", "/second/x", "/third/x").stderr
+
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(work, range(48))) == {""}
+    cli("volume", "prune", "--force")
+    assert cli("volume", "ls", "-q").lines == []
+
+
 # --- what the image declares ----------------------------------------------------------------
 
 
