@@ -78,8 +78,8 @@ def compile_modules() -> bytes:
     """Return the content of the file: what importing every hot action loads, compiled."""
     for action in ACTIONS:
         __import__(f"daemonless.actions.{action}")
-    for module in LATE:
-        __import__(f"daemonless.{module}")
+    for late in LATE:
+        __import__(f"daemonless.{late}")
     __import__("daemonless.__main__")
     modules: dict[str, Any] = {}
     for name, module in sys.modules.items():

@@ -394,6 +394,19 @@ def test_a_subpath_stays_in_its_volume(cli: Cli, image: str, tmp_path: Path) -> 
     assert "in the volume" in seen("missing")
 
 
+def test_a_bind_of_a_part_of_a_volume_stays_in_it(cli: Cli, image: str, tmp_path: Path) -> None:
+    """The user names a path below a mountpoint; a container has put a link in its way."""
+    (tmp_path / "canary").write_text(SECRET_OF_HOST)
+    plant = f"mkdir /v/d; echo mine >/v/d/canary; ln -s {tmp_path} /v/out"
+    cli(*NONE, "-v", "data:/v", image, "sh", "-c", plant)
+    data = cli("volume", "inspect", "-f", "{{.Mountpoint}}", "data").stdout.strip()
+    assert cli(*NONE, "-v", f"{data}/d:/m", image, "cat", "/m/canary").stdout == "mine\n"
+    result = cli(*NONE, "-u", "5", "-v", f"{data}/out:/m:U", image, "cat", "/m/canary", status=125)
+    assert "in the volume" in result.stderr
+    assert (tmp_path / "canary").stat().st_uid == os.getuid()
+    assert "with option O" in cli(*NONE, "-v", f"{data}/out:/m:O", image, "true", status=125).stderr
+
+
 def test_cve_2024_45310_a_mount_point_swapped_while_containers_start(
     cli: Cli, image: str, tmp_path: Path
 ) -> None:

@@ -55,7 +55,7 @@ def create(
         name = _claim_name(staging, request.name)
         final = f"{store.directory}/{container_id}"
         image_volumes = config_section(image.config).get("Volumes")
-        if image_volumes or needs_storage(request):
+        if image_volumes or needs_storage(request, paths.data):
             from daemonless.containers.storage import prepare  # noqa: PLC0415 - for who has volumes only
 
             prepared = prepare(

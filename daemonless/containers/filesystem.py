@@ -202,7 +202,7 @@ def _with_volumes(paths: Paths, container: Container, work: Callable[[int], Any]
     """Call `work` with the root of a stopped container; who writes holds its lock."""
     request = RunRequest.from_dict(container.record["request"])
     ready = None
-    if needs_storage(request):
+    if needs_storage(request, paths.data):
         from daemonless.containers.storage import ready_volumes  # noqa: PLC0415 - for who has volumes only
 
         ready = ready_volumes(paths, request, fill=write)

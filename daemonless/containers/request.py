@@ -224,10 +224,17 @@ class RunRequest(Record):
             raise InvalidData(f"container request is damaged: {error}") from None
 
 
-def needs_storage(request: RunRequest) -> bool:
-    """Return whether the mounts of a request need more than the runtime spec says of them."""
-    return bool(request.volumes_from or request.secrets) or any(
-        mount.type == "volume" or mount.chown or mount.overlay for mount in request.mounts
+def needs_storage(request: RunRequest, data: str) -> bool:
+    """Return whether the mounts of a request need more than the runtime spec says of them.
+
+    `data` is the data root: a bind of what lies in a volume there is one of them.
+    """
+    if request.volumes_from or request.secrets:
+        return True
+    volumes = f"{data}/volumes/"
+    return any(
+        mount.type == "volume" or mount.chown or mount.overlay or mount.source.startswith(volumes)
+        for mount in request.mounts
     )
 
 

@@ -61,7 +61,7 @@ def start(paths: Paths, container: Container, *, attached: bool = False, preserv
                 "start it with that one, or remove it: daemonless rm",
             )
         request = RunRequest.from_dict(record["request"])
-        if needs_storage(request):
+        if needs_storage(request, paths.data):
             from daemonless.containers.storage import make_ready  # noqa: PLC0415 - for who has volumes only
 
             ready = make_ready(paths, container, request)

@@ -89,6 +89,11 @@ def prepare(
         _hold(paths, prepared, names, borrowed)
         volumes = {volume.name: volume for volume in prepared.held}
         for index, mount in enumerate(mounts.values()):
+            if mount.overlay and _inside_volume(paths.data, mount):
+                raise Unsupported(
+                    f"cannot mount {printable(mount.source)} with option O: it is a part of a volume",
+                    "mount the volume by its name",
+                )
             if mount.type == "volume" or mount.overlay:
                 prepared.mounts[mount.destination] = _spec_mount(
                     mount, volumes.get(mount.source), f"{directory}/overlay.{index}"
@@ -180,6 +185,8 @@ def _hold(paths: Paths, prepared: Prepared, names: dict[str, bool], borrowed: se
         if made:
             prepared.made.append(volume)
             events.record(paths, "volume", "create", name)
+        else:
+            volume.set_shared()
 
 
 def _spec_mount(mount: Mount, volume: Volume | None, overlay: str) -> runtime.Mount:
@@ -229,6 +236,7 @@ class Ready:
             except OSError:  # a full disk: the next start finds the volume filled
                 pass
             volume.release()
+        self.fresh.clear()  # a restart by the supervisor has nothing more to note
 
     def release(self) -> None:
         """Close this process's copies of the locks."""
@@ -249,7 +257,7 @@ def make_ready(paths: Paths, container: Container, request: RunRequest) -> Ready
             if mount.type == "volume":
                 source = _volume_source(VolumeStore(paths).volume(mount.source), mount, fresh)
             else:
-                source = Source(chown=mount.chown)
+                source = _inside_volume(paths.data, mount) or Source(chown=mount.chown)
             source = source.replace(upper=upper)
             if source != Source():
                 ready.sources.append((mount.destination, source))
@@ -276,6 +284,9 @@ def ready_volumes(paths: Paths, request: RunRequest, *, fill: bool) -> Ready:
             _lock_fresh(paths, ready, request)
         fresh = {volume.name: volume for volume in ready.fresh}
         for mount in request.mounts:
+            inside = _inside_volume(paths.data, mount)
+            if inside:
+                ready.sources.append((mount.destination, inside.replace(chown=False)))
             if mount.type != "volume" or mount.overlay:
                 continue
             try:
@@ -330,6 +341,20 @@ def _volume_source(volume: Volume, mount: Mount, fresh: dict[str, Volume]) -> So
         owner=tuple(owner) if owner else None,
         chown=mount.chown,
     )
+
+
+def _inside_volume(data: str, mount: Mount) -> Source | None:
+    """Return the source of a bind of what lies in a volume of ours, else None.
+
+    The containers that use the volume may put links in the path's way, so it is resolved inside.
+    """
+    prefix = f"{data}/volumes/"
+    if mount.type != "bind" or not mount.source.startswith(prefix):
+        return None
+    name, _, path = mount.source.removeprefix(prefix).partition("/_data/")
+    if not path or "/" in name:
+        return None
+    return Source(volume=prefix + name, subpath=path, chown=mount.chown)
 
 
 def _renew_overlay(paths: Paths, directory: str) -> None:

@@ -91,18 +91,21 @@ def remove(paths: Paths, volume: Volume, users: Users) -> None:
 
 def remove_anonymous(paths: Paths, record: dict[str, Any]) -> None:
     """Remove the anonymous volumes of a container that is gone, unless another one uses them too."""
-    names = sorted(volumes_of(record))
     users = Users(paths)
     store = VolumeStore(paths)
-    for name in names:
+    for name in sorted(volumes_of(record)):
         volume = store.volume(name)
         try:
-            if volume.is_anonymous:
-                remove(paths, volume, users)
-        except (NotFound, Conflict):
-            continue  # gone meanwhile, or shared by --volumes-from
+            if not volume.is_anonymous:
+                continue
+            with volume:
+                # one that never had a second user needs no search among all containers
+                if volume.is_shared and users.of(name):
+                    continue
+                store.discard(volume)
         except DaemonlessError:
-            continue  # its record is broken: `volume rm` names it
+            continue  # it is gone, or its record is broken: `volume rm` removes it
+        events.record(paths, "volume", "remove", name)
 
 
 def prune(paths: Paths, keep: Callable[[Volume], bool]) -> list[str]:

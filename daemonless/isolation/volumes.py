@@ -19,7 +19,7 @@ from daemonless import syscalls as sc
 from daemonless.errors import SetupFailed, printable
 from daemonless.files import open_in_root
 from daemonless.isolation.copying import copy_attributes, copy_content
-from daemonless.isolation.mounts import Options, bind_tree, clone_tree, new_filesystem, place
+from daemonless.isolation.mounts import Options, clone_tree, new_filesystem, place
 from daemonless.record import Record
 
 TYPE_CHECKING = False
@@ -30,7 +30,7 @@ _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class Source(Record):
-    """Where a mount comes from, in addition to what the spec says of it.
+    """Where a mount comes from, in addition to what the spec says of it. A plain bind has none.
 
     `rootfs.mount_all` is given these and calls `attach`; it need not import this module.
     """
@@ -57,9 +57,9 @@ class Source(Record):
         elif self.mode >= 0:
             tree = self._file_tree(mount["source"], options)
         elif mount["type"] == "bind":
-            if self.chown:
-                owed.append(Owed(fd=os.open(mount["source"], os.O_PATH | os.O_CLOEXEC), recursive=True))
-            tree = bind_tree(os.fsencode(mount["source"]), options)
+            fd = os.open(mount["source"], os.O_PATH | os.O_CLOEXEC)
+            tree = clone_tree(fd, options)
+            owed.append(Owed(fd=fd, recursive=True))
         else:
             if self.upper:
                 _own_upper(options.data, self.upper)

@@ -2,6 +2,7 @@
 
     DATA/volumes/NAME/volume.json    what the volume is; replaced as a whole
     DATA/volumes/NAME/_data          its content: what containers see
+    DATA/volumes/NAME/shared         there if an anonymous volume has had several users
     DATA/volumes/NAME/lock           held by whoever decides about the volume, for milliseconds
     DATA/volumes/NAME/_new, _full    the image's content on its way into _data (`isolation.volumes`)
 
@@ -124,6 +125,16 @@ class Volume:
         write_atomic(f"{self.directory}/volume.json", jsonio.dumps(record).encode())
         sync(self.directory.rpartition("/")[0])
         self._record = record
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether other containers than the one it was made for have ever used an anonymous volume."""
+        return os.path.lexists(f"{self.directory}/shared")
+
+    def set_shared(self) -> None:
+        """Note that another container begins to use an anonymous volume. The lock must be held."""
+        if self.is_anonymous and not self.is_shared:
+            write_atomic(f"{self.directory}/shared", b"")
 
     def acquire(self) -> None:
         """Take the volume's lock; raises NotFound if the volume is gone by then."""

@@ -83,6 +83,8 @@ def test_only_anonymous_volumes_go_with_their_container(paths: Paths) -> None:
     volume(paths, "named")
     volume(paths, "own", anonymous=True)
     volume(paths, "shared", anonymous=True)
+    with VolumeStore(paths).find("shared") as shared:
+        shared.set_shared()
     gone = container(paths, "a", "named", "own", "shared", "missing")
     container(paths, "b", "shared")
     os.unlink(f"{paths.data}/containers/{'a' * 64}/container.json")
