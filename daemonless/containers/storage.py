@@ -3,7 +3,7 @@
 Imported only for containers that have volumes, secrets, throw-away overlays or owners to set; it
 decides what `isolation.volumes` then does inside the container's namespaces.
 
-The value of a secret is copied into the bundle, containers/ID/secret.SECRETID, and is in no other
+The value of the Nth --secret is copied into the bundle, containers/ID/secret.N, and is in no other
 file: neither the record nor the runtime spec holds it. One of type env is put into the environment
 in memory, when the container starts or a process is executed in it.
 """
@@ -98,14 +98,14 @@ def prepare(
                 prepared.mounts[mount.destination] = _spec_mount(
                     mount, volumes.get(mount.source), f"{directory}/overlay.{index}"
                 )
-        for secret in secrets:
+        for number, secret in enumerate(secrets):
             if secret.type == "mount":
                 if secret.target in mounts or secret.target in prepared.mounts:
                     raise UsageError(f"two mounts have the destination {printable(secret.target)}")
                 prepared.mounts[secret.target] = {
                     "destination": secret.target,
                     "type": "bind",
-                    "source": f"{directory}/{_secret_file(secret)}",
+                    "source": f"{directory}/secret.{number}",
                     "options": [*_SECRET_OPTIONS],
                 }
     except BaseException:
@@ -117,25 +117,21 @@ def prepare(
 def _copy_secrets(paths: Paths, secrets: tuple[Secret, ...], staging: str) -> tuple[Secret, ...]:
     """Copy the values into the bundle; return the secrets with the ids of what was copied."""
     copied = []
-    for asked in secrets:
+    for number, asked in enumerate(secrets):
         secret = SecretStore(paths).find(asked.name)
         if asked.type == "env" and b"\0" in secret.value:
             raise UsageError(f"secret {asked.name} holds a NUL byte, so it cannot be a variable")
         copied.append(asked.replace(name=secret.name, id=secret.id))
         failpoints.reach("secret.copy")
-        write_atomic(f"{staging}/{_secret_file(copied[-1])}", secret.value, durable=False)
+        write_atomic(f"{staging}/secret.{number}", secret.value, durable=False)
     return tuple(copied)
-
-
-def _secret_file(secret: Secret) -> str:
-    return f"secret.{secret.id}"
 
 
 def secret_variables(container: Container, request: RunRequest) -> tuple[str, ...]:
     """Return NAME=VALUE of the secrets of type env, for the environment of a process and nothing else."""
     return tuple(
-        f"{secret.target}={os.fsdecode(read_file(f'{container.directory}/{_secret_file(secret)}'))}"
-        for secret in request.secrets
+        f"{secret.target}={os.fsdecode(read_file(f'{container.directory}/secret.{number}'))}"
+        for number, secret in enumerate(request.secrets)
         if secret.type == "env"
     )
 
