@@ -61,7 +61,7 @@ class Namespace:
         self.process = subprocess.Popen(
             [
                 *("unshare", "--map-current-user", "--keep-caps", "--mount", "sh", "-ec"),
-                f"{mounts}{setup or ':'}; echo ready; exec cat",
+                f"{mounts}{setup or ':'}; echo ready; exec sh",
             ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -77,6 +77,13 @@ class Namespace:
         )
         where.chmod(0o755)
         return str(where)
+
+    def run(self, script: str) -> None:
+        """Run lines of shell with the privileges that the namespace gives its maker: those of its init."""
+        assert self.process.stdin and self.process.stdout
+        self.process.stdin.write(f"{script}; echo done\n".encode())
+        self.process.stdin.flush()
+        assert self.process.stdout.readline() == b"done\n"
 
     def close(self) -> None:
         self.process.kill()

@@ -91,6 +91,7 @@ MATRIX = {
     "create.config": (ANY, ("create", "run")),
     "create.record": (ANY, ("create", "run")),
     "create.sync": (ANY, ("create",)),
+    "create.hold": (ANY, ("run", "run --rm")),
     "create.publish": (ANY, ("create", "run --rm")),
     "create.unlock": (KILL, ("create", "run", "run --rm")),
     "start.prepare": (ANY, ("run", "run --rm", "start")),

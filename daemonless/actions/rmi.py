@@ -73,9 +73,13 @@ def _remove(args: Args, store: ImageStore, name: str) -> None:
             f"image {image.id[7:19]} has more than one name: {', '.join(names)}",
             "remove the names one by one, or the image with all its names with --force",
         )
-    _free(args, image)
+    containers = ContainerStore(args.paths)
+    if args.force:
+        for container in users(containers, image.id):
+            ending.remove_if_there(args.paths, container)
+    _check_unused(containers, image)  # before anything is changed; and again when nobody can come to use it
     for twin in twins:
-        store.remove(twin)
+        store.remove(twin, lambda: _check_unused(containers, image))
     for each in names:
         _untagged(args, image.id, each)
     identity = image.id.partition(":")[2]
@@ -88,17 +92,14 @@ def _untagged(args: Args, image_id: str, name: str) -> None:
     events.record(args.paths, "image", "untag", image_id.partition(":")[2], name=name)
 
 
-def _free(args: Args, image: Image) -> None:
-    """Make sure that no container uses the image; with --force remove those that do."""
-    for container in users(ContainerStore(args.paths), image.id):
-        if not args.force:
-            raise Conflict(
-                f"image {image.names[0] if image.names else image.id[7:19]} is in use by container"
-                f" {container.name}",
-                f"remove that first: daemonless rm {container.name}; or with the image: rmi --force",
-                exit_status=_IN_USE,
-            )
-        ending.remove_if_there(args.paths, container)
+def _check_unused(store: ContainerStore, image: Image) -> None:
+    for container in users(store, image.id):
+        raise Conflict(
+            f"image {image.names[0] if image.names else image.id[7:19]} is in use by container"
+            f" {container.name}",
+            f"remove that first: daemonless rm {container.name}; or with the image: rmi --force",
+            exit_status=_IN_USE,
+        )
 
 
 def users(store: ContainerStore, image_id: str) -> list[Container]:

@@ -17,9 +17,9 @@ from daemonless.containers.process import bounding_set
 from daemonless.containers.request import RunRequest, config_section, needs_storage
 from daemonless.containers.spec import build_spec
 from daemonless.containers.store import Container, ContainerStore, Staging, event_details, sync_bundle
-from daemonless.errors import NameInUse, SetupFailed
+from daemonless.errors import NameInUse, NotFound, SetupFailed
 from daemonless.files import write_atomic
-from daemonless.images.store import Image
+from daemonless.images.store import Image, ImageStore
 from daemonless.isolation import seccomp
 from daemonless.isolation.userns import IdMap
 from daemonless.layers.overlay import rootfs_mount
@@ -42,7 +42,8 @@ def create(
     """Make a container of `image`, whose layers must be unpacked for `id_map`.
 
     `durable` waits until it would survive a power loss; without, its supervisor sees to that
-    while it runs, which takes three fsyncs, 5 to 10 ms, out of the way of `run`.
+    while it runs, which takes three fsyncs, 5 to 10 ms, out of the way of `run`. The container is
+    then returned with its lock held, for that start.
 
     Raises NameInUse, or what the request or the image has wrong; then nothing is left behind.
     """
@@ -70,7 +71,10 @@ def create(
         layers = LayerStore(paths.data, id_map.key)
         lowers = [layers.path(diff_id) for diff_id in reversed(image.diff_ids)]
         failpoints.reach("create.directories")
-        _make_directories(staging.directory, lowers)
+        try:
+            _make_directories(staging.directory, lowers)
+        except FileNotFoundError:
+            raise NotFound(f"a layer of image {request.image} was removed meanwhile") from None
         rootfs = rootfs_mount(lowers, f"{final}/upper", f"{final}/work")
         if request.rm:
             # Unmounting an overlay syncs the whole file system below it, other programs' dirty pages
@@ -110,7 +114,7 @@ def create(
         write_atomic(f"{staging.directory}/container.json", jsonio.dumps(record).encode(), durable=False)
         if durable:
             sync_bundle(staging.directory)
-        staging.publish()
+        container = staging.publish(hold=not durable)
     except BaseException:
         staging.abandon()
         if prepared:
@@ -118,8 +122,13 @@ def create(
         raise
     if prepared:
         prepared.release()
+    if not ImageStore(paths.data).has(image):
+        # Whoever removes an image takes it from the list before looking for its users: either it
+        # has seen this container, or this is seen here.
+        store.forget(container)
+        raise NotFound(f"image {record['image']} was removed meanwhile")
     events.record(paths, "container", "create", container_id, **event_details(record))
-    return Container(paths, container_id)
+    return container
 
 
 def _claim_name(staging: Staging, wanted: str) -> str:

@@ -74,6 +74,7 @@ class Container:
         self.directory = f"{paths.data}/containers/{container_id}"
         self.run_directory = f"{paths.run}/containers/{container_id}"
         self.damage: list[str] = []  # what of its files turned out to be unreadable, one line each
+        self.held: Lock | None = None  # its lock, from its making on to its first start
         self.is_newer = False  # whether one of them is of a version unknown here
         self._read: dict[str, dict[str, Any] | None] = {}
 
@@ -241,6 +242,9 @@ class Container:
         None if somebody else has it. Raises NotFound if the container is gone, OSError if the
         runtime directory cannot be written.
         """
+        if self.held:
+            lock, self.held = self.held, None
+            return lock
         while True:
             make_private_directory(self.run_directory)
             lock = Lock(f"{self.run_directory}/lock")
@@ -364,6 +368,7 @@ class ContainerStore:
             intent = _hold_intent(data, container.id)
         except OSError:  # the disk is full
             intent = None
+        container.refresh()  # it may have been renamed before the intent was ours
         try:
             name = container.name
         except DaemonlessError:
@@ -624,12 +629,22 @@ class Staging:
         self.store.claim_name(name, self.id)
         self._name = name
 
-    def publish(self) -> None:
-        """Make the container visible, complete, under its id and name."""
+    def publish(self, *, hold: bool = False) -> Container:
+        """Make the container visible, complete, under its id and name.
+
+        `hold` takes its lock first, for a start that follows: so nobody prunes it in between.
+        """
+        container = Container(self.store.paths, self.id)
+        if hold:
+            failpoints.reach("create.hold")
+            make_private_directory(container.run_directory)
+            container.held = Lock(f"{container.run_directory}/lock")
+            container.held.acquire()
         failpoints.reach("create.publish")
-        os.rename(self.directory, f"{self.store.directory}/{self.id}")
+        os.rename(self.directory, container.directory)
         failpoints.reach("create.unlock")
         self._unlock()
+        return container
 
     def abandon(self) -> None:
         """Undo everything; what was there before is as it was."""
@@ -637,6 +652,7 @@ class Staging:
             if self._name:
                 self.store.release_name(self._name, self.id)
             _remove_staged(self.directory)
+            remove_flat_directory(f"{self.store.paths.run}/containers/{self.id}")
         self._unlock()
 
     def _unlock(self) -> None:

@@ -275,12 +275,25 @@ class ImageStore:
         with self._lock():
             self._write(self._without_name(self._entries(), name))
 
-    def remove(self, image: Image) -> None:
-        """Remove an image with all its names, and the blobs and layers no other image uses."""
+    def has(self, image: Image) -> bool:
+        """Return whether the image is still listed."""
+        return any(entry.digest == image.digest for entry in self._entries())
+
+    def remove(self, image: Image, check_unused: Callable[[], None] = lambda: None) -> None:
+        """Remove an image with all its names, and the blobs and layers no other image uses.
+
+        `check_unused` is called when the image is listed no more, so that no new user of it can
+        come; what it raises puts the image back.
+        """
         with self._lock():
             entries = self._entries()
             rest = [entry for entry in entries if entry.digest != image.digest]
             self._write(rest)
+            try:
+                check_unused()
+            except BaseException:
+                self._write(entries)
+                raise
             blobs = {image.digest, image.id, *(layer.digest for layer in image.layers)}
             self._discard_unused(rest, blobs, set(image.diff_ids))
 
