@@ -22,7 +22,8 @@ def report(error: DaemonlessError) -> None:
 def for_each(names: Iterable[str], act: Callable[[str], str | None]) -> int:
     """Call `act` for each name and print what it returns, if anything.
 
-    Returns 0, or the exit status of the last failure.
+    Returns 0, or the lowest exit status of the failures: with podman's `rm`, too, 1 for a missing
+    container outdoes 2 for a running one.
     """
     status = 0
     for name in names:
@@ -30,7 +31,7 @@ def for_each(names: Iterable[str], act: Callable[[str], str | None]) -> int:
             said = act(name)
         except DaemonlessError as error:
             report(error)
-            status = error.exit_status
+            status = min(status, error.exit_status) if status else error.exit_status
         else:
             if said is not None:
                 print(said, flush=True)  # each as it is done, in step with the errors

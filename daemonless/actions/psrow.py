@@ -8,7 +8,7 @@ from daemonless import jsonio
 from daemonless.actions import columns
 from daemonless.actions.values import Struct
 from daemonless.containers.instant import rfc3339
-from daemonless.errors import DaemonlessError, InvalidData
+from daemonless.errors import DaemonlessError, InvalidData, printable
 from daemonless.files import read_file
 
 TYPE_CHECKING = False
@@ -177,6 +177,8 @@ def _identifier(row: Row, text: str) -> str:
 
 def _command(row: Row) -> str:
     text = " ".join(row.record["args"])
+    if not text.isprintable():  # an image's words: neither a line break nor an escape sequence gets out
+        text = printable(text, limit=len(text) * 10)
     return text if row.no_trunc else columns.shorten(text, _COMMAND_WIDTH)
 
 

@@ -185,6 +185,12 @@ def test_quiet_and_no_trunc(three: Any, say: Say) -> None:
     assert "/bin/sh -c echo hello world" in say("ps", "-a", "--no-trunc")
 
 
+def test_a_command_cannot_write_to_the_terminal(world: Any, say: Say) -> None:
+    world.add(1, "evil", before(1), "sh", "-c", "\x1b]0;x\x07\nöl")
+    assert say("ps", "-a", "--no-trunc", "--format", "{{.Command}}") == "sh -c \\x1b]0;x\\x07\\nöl\n"
+    assert json.loads(say("ps", "-a", "--format", "json"))[0]["Command"][2] == "\x1b]0;x\x07\nöl"
+
+
 def test_json_has_podmans_keys(three: Any, say: Say) -> None:
     old, done, web = json.loads(say("ps", "-a", "--format", "json"))
     assert (old["State"], old["ExitedAt"], old["StartedAt"]) == ("created", -62135596800, -62135596800)
