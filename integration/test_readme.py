@@ -32,7 +32,10 @@ def pattern(shown: str) -> str:
     return "".join(lines)
 
 
-@pytest.mark.parametrize("file", ["README.md", "docs/events.md", "docs/inspecting.md", "docs/volumes.md"])
+PAGES = ["README.md", *(f"docs/{page}.md" for page in ("events", "files", "inspecting", "volumes"))]
+
+
+@pytest.mark.parametrize("file", PAGES)
 def test_examples(cli: Cli, file: str) -> None:
     examples = blocks(file)
     assert len(examples) > 5
