@@ -80,3 +80,14 @@ def test_dependents_go_first_and_only_if_asked(cli: Cli, image: str) -> None:
     assert cli("start", "--attach", "child").stdout == ""  # the volume is still there
     cli("rm", "--volumes", "child")
     assert cli("volume", "ls", "-q").stdout == ""
+
+
+def test_exec_in_the_latest_and_in_that_of_a_file(cli: Cli, image: str, tmp_path: Path) -> None:
+    file = tmp_path / "id"
+    cli(*RUN, "--cidfile", str(file), "--hostname", "first", image, "sleep", "100")
+    cli(*RUN, "--hostname", "second", image, "sleep", "100")
+    assert cli("exec", "--latest", "sh", "-c", "hostname").stdout == "second\n"
+    assert cli("exec", "--cidfile", str(file), "hostname").stdout == "first\n"
+    assert cli("exec", "--latest", "--cidfile", str(file), "true", status=125).stdout == ""
+    missing = cli("exec", "second", status=125)
+    assert missing.stderr.startswith("Error: missing argument 'COMMAND...'\n")

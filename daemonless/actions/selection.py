@@ -122,17 +122,26 @@ def _check(args: Args) -> None:
         )
 
 
+def id_in_file(path: str) -> str:
+    """Return the id in a file that `run --cidfile` wrote; raises NotFound without it, or UsageError."""
+    try:
+        text = read_file(path, _CIDFILE_LIMIT, what=path).decode("utf-8", "replace")
+    except FileNotFoundError as error:
+        raise NotFound(f"cannot read --cidfile {path}: {error.strerror}") from None
+    except OSError as error:
+        raise UsageError(f"cannot read --cidfile {path}: {error.strerror}") from None
+    return text.partition("\n")[0].strip()
+
+
 def _from_cidfiles(args: Args, ignore: bool) -> tuple[str, ...]:
     """Return the ids in the files of --cidfile; `ignore` passes over a file that does not exist."""
     found = []
     for path in getattr(args, "cidfile", ()):
         try:
-            text = read_file(path, _CIDFILE_LIMIT, what=path).decode("utf-8", "replace")
-        except OSError as error:
-            if isinstance(error, FileNotFoundError) and ignore:
-                continue
-            raise UsageError(f"cannot read --cidfile {path}: {error.strerror}") from None
-        found.append(text.partition("\n")[0].strip())
+            found.append(id_in_file(path))
+        except NotFound:
+            if not ignore:
+                raise
     return tuple(found)
 
 

@@ -14,8 +14,8 @@ def exec(
     ctx: typer.Context,
     container: selection.Container,
     command: Annotated[
-        list[str], typer.Argument(metavar="COMMAND...", help="The command and its arguments.")
-    ],
+        list[str] | None, typer.Argument(metavar="COMMAND...", help="The command and its arguments.")
+    ] = None,
     *,
     detach: Annotated[
         bool, typer.Option("--detach", "-d", help="Run in the background.", rich_help_panel=process.PANEL)
@@ -29,8 +29,12 @@ def exec(
     preserve_fds: process.PreserveFds = 0,
     env: process.Env = None,
     env_file: process.EnvFile = None,
+    latest: selection.Latest = False,
+    cidfile: selection.OneCidfile = None,
 ) -> None:
     """Run a command in a running container.
+
+    With --latest or --cidfile, the first word is the command already.
 
     The exit status is that of the command; 125 if daemonless itself failed, 126 if the command
     could not be executed, 127 if it was not found.

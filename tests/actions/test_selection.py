@@ -79,7 +79,7 @@ def test_files_of_ids(three: Any, tmp_path: Path) -> None:
     assert select(three, cidfile=(str(first), str(second))) == (0, [ONE, TWO])
     assert select(three, "web", cidfile=(str(first),)) == (0, ["web", ONE])
     missing = str(tmp_path / "missing")
-    with pytest.raises(UsageError, match=r"cannot read --cidfile .*missing: No such file"):
+    with pytest.raises(NotFound, match=r"cannot read --cidfile .*missing: No such file"):
         select(three, cidfile=(missing,))
     assert select(three, cidfile=(missing,), ignore=True) == (0, [])
 

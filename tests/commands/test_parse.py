@@ -155,7 +155,7 @@ def test_table_and_typer_agree_on_whole_lines(name: str, words: list[str]) -> No
         ("run", ["-e"]),
         ("run", ["--timeout=soon", "image"]),
         ("run", ["--pull=sometimes", "image"]),
-        ("exec", ["one"]),
+        ("exec", []),
         ("ps", ["surplus"]),
         ("ps", ["-n", "many"]),
         ("logs", ["one", "--tail"]),

@@ -53,6 +53,15 @@ Cidfile = Annotated[
         rich_help_panel=SELECTION,
     ),
 ]
+OneCidfile = Annotated[
+    str | None,
+    typer.Option(
+        "--cidfile",
+        metavar="FILE",
+        help="Choose the container whose ID is in this file.",
+        rich_help_panel=SELECTION,
+    ),
+]
 Latest = Annotated[
     bool,
     typer.Option("--latest", "-l", help="Choose the newest container.", rich_help_panel=SELECTION),
