@@ -35,6 +35,7 @@ def main(args: Args) -> int:
         if not args.quiet:
             print(text, file=sys.stderr)
 
+    say(f"Committing {container.name}")
     id_map = id_map_for(RunRequest.from_dict(container.record["request"]))
     with open_output(args.iidfile, "") if args.iidfile else Output(-1) as iidfile:
         image_id, omitted = commit(args.paths, container, request, id_map, say)

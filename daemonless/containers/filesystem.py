@@ -19,6 +19,7 @@ from daemonless.containers.store import Container
 from daemonless.errors import Conflict, DaemonlessError, NotFound
 from daemonless.files import make_private_directory
 from daemonless.isolation import rootview
+from daemonless.isolation.rootfs import own_upper
 from daemonless.isolation.task import Task, mapped
 from daemonless.isolation.userns import load_id_map, mapped_ids
 from daemonless.layers.changes import left_by_mounts
@@ -84,9 +85,12 @@ def in_layers(container: Container, work: Callable[[int, int, frozenset[bytes]],
     running containers, too: the writable layer is only read.
     """
     spec = container.spec()
+    new_upper = _new_upper(container)
     generated = [mount["destination"] for mount in spec["mounts"][1:] if mount not in _user_mounts(container)]
 
     def run(top_fd: int, below_fd: int) -> Any:
+        if new_upper:
+            own_upper(new_upper)
         return work(top_fd, below_fd, left_by_mounts(top_fd, below_fd, generated))
 
     return rootview.of_layers(
@@ -216,6 +220,7 @@ def _with_volumes(paths: Paths, container: Container, work: Callable[[int], Any]
             mounts=_user_mounts(container),
             sources=tuple(ready.sources) if ready else (),
             user=spec["process"]["user"].get("username", ""),
+            new_upper=_new_upper(container),
         ) as task:
             result = task.wait()
         if ready:
@@ -229,7 +234,14 @@ def _with_volumes(paths: Paths, container: Container, work: Callable[[int], Any]
 def _start_stopped(container: Container, work: Callable[[int], Any]) -> Task:
     """Start `work` with the root filesystem alone of a stopped container, to read."""
     spec = container.spec()
-    return rootview.of_stopped(_read_only(container), spec["root"]["path"], mapped_ids(spec), work)
+    return rootview.of_stopped(
+        _read_only(container), spec["root"]["path"], mapped_ids(spec), work, new_upper=_new_upper(container)
+    )
+
+
+def _new_upper(container: Container) -> str:
+    """Return the writable layer if its top is still to be given to the container's root; else nothing."""
+    return f"{container.directory}/upper" if container.status == "created" else ""
 
 
 def _read_only(container: Container) -> dict[str, Any]:

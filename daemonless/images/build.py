@@ -162,7 +162,7 @@ class _Maker:
     ) -> tuple[str, list[str]]:
         with UnpackPool(paths.data, draft.id_map) as pool:
             layer, told = self._store_layer(pool, draft.format, start_writing)
-        say(f"wrote layer {layer.descriptor.digest.short}, {layer.descriptor.size} bytes")
+        say(f"Layer {layer.descriptor.digest.short}: {layer.descriptor.size / 1e6:.1f} MB, done")
         stored = [(draft.format.adapt(descriptor), diff_id) for descriptor, diff_id in draft.base]
         stored.append((layer.descriptor, layer.diff_id))
         rootfs = {"type": "layers", "diff_ids": [str(diff_id) for _, diff_id in stored]}

@@ -64,7 +64,8 @@ def _init(start: Start, channel: Channel, step: list[str]) -> NoReturn:
     become_root(start.id_map)
 
     step[0] = "mount the root filesystem"
-    _own_upper(start)
+    if start.upper:
+        rootfs.own_upper(start.upper)
     root_fd = rootfs.mount_root(spec)
     step[0] = "mount"
     owed = rootfs.mount_all(root_fd, spec, start.sources)
@@ -109,12 +110,6 @@ def _init(start: Start, channel: Channel, step: list[str]) -> NoReturn:
     if start.reaper:
         reap_for(dropped)  # returns in the child that becomes the command
     execute(args, environment, directory, dropped, start.preserve_fds)
-
-
-def _own_upper(start: Start) -> None:
-    """Give the top directory of the writable layer to the container's root: it is the root's `/`."""
-    if start.upper and os.stat(start.upper).st_uid != 0:
-        os.chown(start.upper, 0, 0)
 
 
 def _name_host(spec: dict[str, Any]) -> None:

@@ -43,6 +43,12 @@ _LINKS = {
 _MOVE = sc.MOVE_MOUNT_F_EMPTY_PATH | sc.MOVE_MOUNT_T_EMPTY_PATH
 
 
+def own_upper(path: str) -> None:
+    """Give the top directory of the writable layer to the container's root: it is the root's `/`."""
+    if os.stat(path).st_uid != 0:
+        os.chown(path, 0, 0)
+
+
 def mount_root(spec: dict[str, Any]) -> int:
     """Mount the root filesystem and return a descriptor of its root.
 

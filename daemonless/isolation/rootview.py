@@ -20,6 +20,7 @@ import os
 from daemonless import syscalls as sc
 from daemonless.isolation import identity
 from daemonless.isolation.mounts import Options, mount_overlay, perform
+from daemonless.isolation.rootfs import own_upper
 from daemonless.isolation.sync import FAILED, READY, channel_pair, pack_error, unpack_error
 from daemonless.isolation.task import Task, die_with, fork_plain, mapped
 from daemonless.isolation.userns import IdMap, become_root
@@ -96,12 +97,14 @@ def of_stopped(
     mounts: tuple[dict[str, Any], ...] = (),
     sources: tuple[tuple[str, Source], ...] = (),
     user: str = "",
+    new_upper: str = "",
 ) -> Task:
     """Start `work` with the overlay `mount` of a runtime spec, and `mounts` in it.
 
     `target` is an empty directory to mount it on; `sources` tells more of the mounts at these
-    destinations, and a volume that is filled now is given to `user`. A mount whose source is gone is
-    left out, and so is one whose mount point a read-only overlay lacks.
+    destinations, and a volume that is filled now is given to `user`. `new_upper` is the writable layer
+    of a container that never ran. A mount whose source is gone is left out, and so is one whose
+    mount point a read-only overlay lacks.
     """
     caller = os.getpid()
 
@@ -109,6 +112,8 @@ def of_stopped(
         sc.prctl(sc.PR_SET_DUMPABLE, 0)
         die_with(caller)
         sc.mount(None, b"/", None, sc.MS_REC | sc.MS_PRIVATE)
+        if new_upper:
+            own_upper(new_upper)
         root_fd = mount_overlay(Options(mount["options"]), os.fsencode(target))
         special = dict(sources)
         for each in mounts:
