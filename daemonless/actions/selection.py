@@ -56,8 +56,8 @@ def for_each_container(
     typed = (*args.containers, *_from_cidfiles(args, ignore))
     keep = _filter(args)
     if typed or _option(args, "cidfile"):
-        status = missing if not ignore else 0
-        return for_each(typed, lambda name: _act_on_named(store, name, act, keep, status))
+        failure = None if ignore else missing
+        return for_each(typed, lambda name: _act_on_named(store, name, act, keep, failure))
     latest = _option(args, "latest")
     found = [each for each in store.containers() if (latest or concerns(each)) and keep(each)]
     if latest:
@@ -71,8 +71,9 @@ def for_each_container(
 
 
 def _act_on_named(
-    store: ContainerStore, name: str, act: Callable[[Container], str | None], keep: Test, missing: int
+    store: ContainerStore, name: str, act: Callable[[Container], str | None], keep: Test, missing: int | None
 ) -> str | None:
+    """Act on one container; `missing` is the exit status if it does not exist, None to pass over it."""
     container = None
     try:
         container = store.find(name)
@@ -82,7 +83,7 @@ def _act_on_named(
     except NotFound as error:
         if container is not None and os.path.isdir(container.directory):
             raise  # something else is missing
-        if not missing:
+        if missing is None:
             return None
         raise NotFound(error.message, error.hint, exit_status=missing) from None
     return name if said is None else said
