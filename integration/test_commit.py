@@ -66,6 +66,9 @@ def test_what_the_container_was_its_image_is(own: Cli, image: str) -> None:
     assert layers(own) == before  # the layer was unpacked by the commit
     assert own("image", "diff", "own/image:1").stdout == own("diff", "c").stdout
     assert len(manifest(own, "own/image:1")["layers"]) == 2
+    layer = own.inspect("own/image:1", "{{index .RootFS.Layers 1}}").removeprefix("sha256:")
+    sparse = (own.root / "layers" / "default" / layer / "diff" / "sparse").stat()
+    assert sparse.st_size == 1 << 20 and sparse.st_blocks * 512 < 1 << 18
     assert "/etc/hosts" not in own("image", "diff", "own/image:1").stdout
 
 

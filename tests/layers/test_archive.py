@@ -8,9 +8,11 @@ import socket
 import stat
 import subprocess
 import tarfile
+import tempfile
+from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from unpacking import SINGLE
 
@@ -306,6 +308,68 @@ def test_a_file_that_may_not_be_read_is_an_error(tmp_path):
     (tmp_path / "secret").touch(mode=0)
     with pytest.raises(DaemonlessError, match="cannot read secret: Permission denied"):
         written(tmp_path)
+
+
+# --- any tree ---------------------------------------------------------------------------------
+
+components = st.text(
+    st.characters(exclude_categories=("Cs",), exclude_characters="/\0\n\\"), min_size=1, max_size=40
+).filter(lambda name: name not in (".", "..") and len(name.encode()) < 200)
+contents = st.one_of(
+    st.binary(max_size=2000),
+    st.tuples(st.just("link"), components),
+    st.tuples(st.just("hard"), st.integers(0, 100)),
+    st.just("fifo"),
+)
+trees = st.recursive(contents, lambda inner: st.dictionaries(components, inner, max_size=5), max_leaves=12)
+
+
+def plant(path, content, files) -> None:
+    """Make a file, link, FIFO or directory of what hypothesis drew."""
+    if isinstance(content, dict):
+        path.mkdir()
+        for name, inner in content.items():
+            plant(path / name, inner, files)
+    elif isinstance(content, bytes):
+        path.write_bytes(content)
+        files.append(path)
+    elif content == "fifo":
+        os.mkfifo(path)
+    elif content[0] == "link":
+        path.symlink_to(content[1])
+    elif files:
+        os.link(files[content[1] % len(files)], path)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.dictionaries(components, trees, max_size=5))
+def test_any_tree_is_read_back_by_all(content):
+    with tempfile.TemporaryDirectory() as directory:
+        tree = Path(directory) / "tree"
+        plant(tree, content, [])
+        paths = {str(path.relative_to(tree)): path for path in tree.rglob("*")}
+        data, told = written(tree)
+        assert not told
+        ours = {os.fsdecode(name).rstrip("/"): entry for name, (entry, _) in members(data).items()}
+        with tarfile.open(fileobj=io.BytesIO(data)) as archive:
+            theirs = {entry.name: entry for entry in archive}
+        assert set(ours) == set(theirs) == set(paths)
+        for name, path in paths.items():
+            status = path.lstat()
+            assert ours[name].mtime_ns == status.st_mtime_ns
+            assert ours[name].mode == theirs[name].mode == stat.S_IMODE(status.st_mode)
+            if path.is_symlink():
+                assert os.fsdecode(ours[name].link) == theirs[name].linkname == os.readlink(path)
+        if paths:
+            for program in (["tar", "--quoting-style=literal"], ["bsdtar"]):
+                listed = subprocess.run(
+                    [*program, "-tf", "-"],
+                    input=data,
+                    capture_output=True,
+                    check=True,
+                    env={"LC_ALL": "C.UTF-8", "PATH": os.environ["PATH"]},
+                )
+                assert listed.stdout.count(b"\n") == len(paths)
 
 
 # --- headers --------------------------------------------------------------------------------

@@ -513,3 +513,11 @@ def test_keep_id_map_has_no_root_of_its_own(base):
     apply(base, file(b"a", uid=33), directory(b"d", uid=5), id_map=id_map)
     assert (base / "root/a").stat().st_uid == os.geteuid()
     assert SINGLE.is_single
+
+
+def test_zeros_become_holes(layer):
+    content = bytes(1 << 20) + b"data" + bytes(1 << 20)
+    root = layer(member(b"f", content), member(b"zeros", bytes(300_000)), chunk=1 << 17)
+    assert (root / "f").read_bytes() == content
+    assert (root / "zeros").stat().st_size == 300_000 and not (root / "zeros").read_bytes().strip(b"\0")
+    assert (root / "f").stat().st_blocks * 512 < 300_000
