@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from daemonless.commands.invoke import perform
-from daemonless.commands.options import lifecycle, selection
+from daemonless.commands.options import selection
 
 
 def commit(
@@ -44,11 +44,12 @@ def commit(
     squash: Annotated[
         bool, typer.Option("--squash", "-s", help="Make an image of a single layer, with all files.")
     ] = False,
-    quiet: lifecycle.Quiet = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the ID only.")] = False,
 ) -> None:
     """Make an image of a container's files and settings, and print its ID.
 
-    The image has the layers of the container's image and one more, with what the container has
-    changed. Volumes and other mounts are not part of it.
+    It has the layers of the container's image and one more, with what `daemonless diff` shows.
+
+    Volumes and other mounts are not part of it. A running container is not paused.
     """
     perform(ctx)

@@ -21,7 +21,8 @@ def export(
 ) -> None:
     """Write a container's root filesystem as a tar archive.
 
-    What is mounted in it is left out: of volumes the archive holds the mount points. Equal files
-    make an equal archive.
+    What is mounted in it is left out: of volumes the archive holds the mount points.
+
+    Equal files make an equal archive.
     """
     perform(ctx)
