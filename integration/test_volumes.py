@@ -153,6 +153,16 @@ def test_a_volume_emptied_by_a_container_stays_empty(cli: Cli, rich: str) -> Non
     assert cli(*NONE, "-v", "data:/srv", name, "ls", "-A", "/srv").stdout == ""
 
 
+def test_volumes_on_volumes(cli: Cli, rich: str) -> None:
+    """What is below another mount comes from the image all the same."""
+    mounts = ("-v", "outer:/srv", "-v", "inner:/srv/sub")
+    assert (
+        cli(*NONE, *mounts, pulled(cli, rich), "cat", "/srv/file", "/srv/sub/deep").stdout
+        == "of the image\ndeep\n"
+    )
+    assert cli(*NONE, "-v", "inner:/i", rich, "ls", "/i").stdout == "deep\n"
+
+
 def test_nocopy(cli: Cli, rich: str) -> None:
     name = pulled(cli, rich)
     assert cli(*NONE, "-v", "data:/srv:nocopy", name, "ls", "-A", "/srv").stdout == ""

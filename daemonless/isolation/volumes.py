@@ -82,8 +82,13 @@ class Source(Record):
 
     def _volume_tree(self, root_fd: int, destination: bytes, options: Options, owed: list[Owed]) -> int:
         data = os.open(f"{self.volume}/_data", _DIRECTORY)
-        if self.fill and _fill(root_fd, destination, self, data):
-            owed.append(Owed(fd=os.dup(data), recursive=False))
+        if self.fill:
+            # The root alone: what the image has at the mount point, not what is mounted there.
+            flags = sc.OPEN_TREE_CLONE | sc.OPEN_TREE_CLOEXEC | sc.AT_EMPTY_PATH
+            image_root = sc.open_tree(root_fd, b"", flags)
+            if _fill(image_root, destination, self, data):
+                owed.append(Owed(fd=os.dup(data), recursive=False))
+            os.close(image_root)
         if self.subpath:
             top, data = data, _open_below(data, os.fsencode(self.subpath))
             os.close(top)
@@ -141,8 +146,8 @@ def _own_upper(data: list[str], upper: str) -> None:
     os.close(above)
 
 
-def _fill(root_fd: int, destination: bytes, source: Source, data: int) -> bool:
-    """Fill a new volume; return whether it is still to be given to the container's user.
+def _fill(image_root: int, destination: bytes, source: Source, data: int) -> bool:
+    """Fill a new volume from the image's root; return whether the container's user is still to get it.
 
     A volume that holds anything is left exactly as it is.
     """
@@ -151,7 +156,7 @@ def _fill(root_fd: int, destination: bytes, source: Source, data: int) -> bool:
         is_complete = _is_there(volume, "_full")
         if not is_complete and (not _is_there(volume, "_new") or os.listdir(data)):
             return False
-        image = _open_image_directory(root_fd, destination)
+        image = _open_image_directory(image_root, destination)
         if image >= 0 and source.copy and not is_complete:
             is_complete = _copy(image, volume)
         if is_complete:
@@ -177,13 +182,9 @@ def _is_there(dir_fd: int, name: str) -> bool:
 
 
 def _open_image_directory(root_fd: int, path: bytes) -> int:
-    """Open what the image, and no mount over it, has at `path`; -1 if that is no directory.
-
-    Links are followed inside the root; one that leads to /proc or to another volume leads nowhere.
-    """
-    resolve = sc.RESOLVE_IN_ROOT | sc.RESOLVE_NO_MAGICLINKS | sc.RESOLVE_NO_XDEV
+    """Open the directory that the image has at `path`, links followed inside it; -1 if there is none."""
     try:
-        return sc.openat2(root_fd, path, os.O_RDONLY | os.O_DIRECTORY, 0, resolve)
+        return open_in_root(root_fd, path, os.O_RDONLY | os.O_DIRECTORY)
     except OSError:
         return -1
 
