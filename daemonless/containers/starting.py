@@ -139,7 +139,7 @@ def _job(
         if exit_record["started"]:
             code = exit_record["exitCode"]
             events.record(paths, "container", "died", container.id, exitCode=code, **details)
-        if request.rm:
+        if request.rm or not container.is_there:
             forget(paths, container)
         else:
             text = jsonio.dumps(exit_record).encode()
@@ -164,6 +164,7 @@ def _job(
 
     return monitor.Job(
         run_directory=container.run_directory,
+        bundle=container.directory,
         lock=lock,
         start=start,
         settle=settle,

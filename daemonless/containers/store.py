@@ -352,6 +352,9 @@ class ContainerStore:
             if lock:
                 self.forget(container)
                 lock.release()
+                from daemonless.layers.trash import empty_in_background  # noqa: PLC0415 - as in forget
+
+                empty_in_background(self.paths.data)
         except (DaemonlessError, OSError):
             pass  # gone meanwhile, or on a disk that cannot be written
         return True

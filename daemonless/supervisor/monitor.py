@@ -27,6 +27,7 @@ from daemonless.record import Record
 from daemonless.supervisor import protocol
 from daemonless.supervisor.clients import Client
 from daemonless.supervisor.logs import STDERR, STDOUT, Log
+from daemonless.supervisor.rundir import Watch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class Job(Record):
     """What to supervise; plain data from the bundle, and what the model wants done at the end."""
 
     run_directory: str  # holds state.json, the lock and the attach socket
+    bundle: str  # what is gone when the container has been removed
     lock: Lock  # taken by who asked for the start, held by the supervisor as long as it lives
     start: Start
     open_log: Callable[[], Log]
@@ -99,6 +101,15 @@ def exit_record(started: str, code: int, *, signal: int = 0, error: str = "") ->
     }
 
 
+def _listen() -> _socket.socket:
+    """Return a socket that listens in the current directory."""
+    listener = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
+    unlink_if_there(protocol.SOCKET_NAME)
+    listener.bind(protocol.SOCKET_NAME)
+    listener.listen(16)
+    return listener
+
+
 class _Monitor:
     def __init__(self, job: Job, client: Client) -> None:
         self.job = job
@@ -108,11 +119,9 @@ class _Monitor:
         self.log = job.open_log()
         self.poll = select.poll()
         self.awaited: dict[int, int] = {}  # what the poll object awaits
-        self.listener = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
-        unlink_if_there(protocol.SOCKET_NAME)
         failpoints.reach("start.socket")
-        self.listener.bind(protocol.SOCKET_NAME)
-        self.listener.listen(16)
+        self.listener = _listen()
+        self.state = b""
         self.started = ""
         self.outputs: dict[int, int] = {}  # descriptor to read: stream number
         self.chunk = protocol.CHUNK  # bytes of output to read at once
@@ -171,9 +180,22 @@ class _Monitor:
             "cgroup": self.job.start.cgroup,
             "ports": [port.as_dict() for port in ports],
         }
+        self.state = jsonio.dumps(state).encode()
         failpoints.reach("start.state")
-        write_atomic(f"{self.job.run_directory}/state.json", jsonio.dumps(state).encode(), durable=False)
+        write_atomic(f"{self.job.run_directory}/state.json", self.state, durable=False)
         failpoints.reach("start.exec")
+
+    def _regain(self) -> None:
+        """Make the runtime directory anew, which has been deleted; or end with the container."""
+        try:
+            if self.watch.regain(self.job.bundle):
+                write_atomic(f"{self.job.run_directory}/state.json", self.state, durable=False)
+                self.listener.close()
+                self.listener = _listen()
+            else:
+                self._pass_on(_SIGKILL, None)
+        except OSError:
+            pass  # its place is gone, or full: the container runs on, and nobody can tell
 
     def _pass_on(self, number: int, _frame: object) -> None:
         """Hand a signal for the supervisor to the container, whose end then ends us."""
@@ -187,6 +209,7 @@ class _Monitor:
     def run(self) -> None:
         """Serve until the container's process ends, then leave its exit record."""
         deadline = time.monotonic() + self.job.timeout if self.job.timeout else 0.0
+        self.watch = Watch(self.job.lock, (protocol.SOCKET_NAME, "state.json"))
         try:
             self.job.settle()
         except (DaemonlessError, OSError):  # on a full disk, say: the container is none the worse
@@ -215,6 +238,8 @@ class _Monitor:
         behind = any(client.is_behind for client in self.clients.values())
         interest = dict.fromkeys(self.outputs, 0 if behind else select.POLLIN)
         interest[self.process.pidfd] = interest[self.listener.fileno()] = select.POLLIN
+        if self.watch.fd >= 0:
+            interest[self.watch.fd] = select.POLLIN
         if self.input:
             interest[self.stdin] = interest.get(self.stdin, 0) | select.POLLOUT
         for fd, client in self.clients.items():
@@ -243,6 +268,8 @@ class _Monitor:
             # _socket's own accept: socket.socket would add no more than a wrapper
             socket = _socket.socket(fileno=self.listener._accept()[0])  # type: ignore[attr-defined]
             self.clients[socket.fileno()] = Client(socket)
+        if self.watch.fd in events and self.watch.is_lost():
+            self._regain()
 
     def _read_output(self, fd: int) -> bool:
         """Take one chunk of output; False when there is none now or ever again."""
