@@ -18,47 +18,67 @@ if TYPE_CHECKING:
 
 
 def copy_content(source: int, target: int) -> None:
-    """Copy what is in the directory `source` into the directory `target`, which nobody else uses yet."""
+    """Copy what is in the directory `source` into the directory `target`, which nobody else uses yet.
+
+    Does not recurse, but holds two descriptors for each level: a tree too deep for that is an OSError.
+    """
     top = os.open(b".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=target)
+    device = os.fstat(source).st_dev
+    linked: Linked = {}
+    stack = [(source, top, "", os.listdir(source))]
     try:
-        _copy_directory(source, top, top, "", {}, os.fstat(source).st_dev)
+        while stack:
+            here, there, path, names = stack[-1]
+            if names:
+                inner = _copy_entry(here, there, names.pop(), path, top, device, linked)
+                if inner:
+                    stack.append(inner)
+                continue
+            stack.pop()
+            if here != source:
+                copy_attributes(here, there)
+                os.close(here)
+                os.close(there)
     finally:
+        for here, there, _, _ in stack[1:]:
+            os.close(here)
+            os.close(there)
         os.close(top)
 
 
-def _copy_directory(source: int, target: int, top: int, path: str, linked: Linked, device: int) -> None:
-    for name in os.listdir(source):
-        entry = os.stat(name, dir_fd=source, follow_symlinks=False)
-        kind = entry.st_mode & 0o170000
-        if kind == _DIRECTORY:
-            if entry.st_dev == device:
-                os.mkdir(name, 0o700, dir_fd=target)
-                inner = os.open(name, _OPEN | os.O_DIRECTORY, dir_fd=source)
-                copy = os.open(name, _OPEN | os.O_DIRECTORY, dir_fd=target)
-                _copy_directory(inner, copy, top, f"{path}{name}/", linked, device)
-                copy_attributes(inner, copy)
-                os.close(inner)
-                os.close(copy)
-            continue
-        identity = (entry.st_dev, entry.st_ino)
-        if entry.st_nlink > 1 and identity in linked:
-            os.link(linked[identity], name, src_dir_fd=top, dst_dir_fd=target, follow_symlinks=False)
-            continue
-        if kind == _LINK:
-            os.symlink(os.readlink(name, dir_fd=source), name, dir_fd=target)
-        elif kind == _FIFO:
-            os.mkfifo(name, 0o600, dir_fd=target)
-            os.chmod(name, entry.st_mode & 0o7777, dir_fd=target)
-        elif kind == _REGULAR:
-            _copy_file(source, target, name)
-        else:
-            continue
-        if kind != _REGULAR:
-            os.chown(name, entry.st_uid, entry.st_gid, dir_fd=target, follow_symlinks=False)
-            times = (entry.st_atime_ns, entry.st_mtime_ns)
-            os.utime(name, ns=times, dir_fd=target, follow_symlinks=False)
-        if entry.st_nlink > 1:
-            linked[identity] = path + name
+def _copy_entry(
+    source: int, target: int, name: str, path: str, top: int, device: int, linked: Linked
+) -> tuple[int, int, str, list[str]] | None:
+    """Copy one entry of a directory; return what is to be copied next, if it is a directory."""
+    entry = os.stat(name, dir_fd=source, follow_symlinks=False)
+    kind = entry.st_mode & 0o170000
+    if kind == _DIRECTORY:
+        if entry.st_dev != device:
+            return None
+        os.mkdir(name, 0o700, dir_fd=target)
+        inner = os.open(name, _OPEN | os.O_DIRECTORY, dir_fd=source)
+        copy = os.open(name, _OPEN | os.O_DIRECTORY, dir_fd=target)
+        return inner, copy, f"{path}{name}/", os.listdir(inner)
+    identity = (entry.st_dev, entry.st_ino)
+    if entry.st_nlink > 1 and identity in linked:
+        os.link(linked[identity], name, src_dir_fd=top, dst_dir_fd=target, follow_symlinks=False)
+        return None
+    if kind == _REGULAR:
+        _copy_file(source, target, name)
+    elif kind == _LINK:
+        os.symlink(os.readlink(name, dir_fd=source), name, dir_fd=target)
+    elif kind == _FIFO:
+        os.mkfifo(name, 0o600, dir_fd=target)
+        os.chmod(name, entry.st_mode & 0o7777, dir_fd=target)
+    else:
+        return None
+    if kind != _REGULAR:
+        os.chown(name, entry.st_uid, entry.st_gid, dir_fd=target, follow_symlinks=False)
+        times = (entry.st_atime_ns, entry.st_mtime_ns)
+        os.utime(name, ns=times, dir_fd=target, follow_symlinks=False)
+    if entry.st_nlink > 1:
+        linked[identity] = path + name
+    return None
 
 
 def _copy_file(source: int, target: int, name: str) -> None:

@@ -26,6 +26,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+_ELOOP = 40
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -116,9 +117,7 @@ class Owed(Record):
         try:
             _give_one(f"/proc/self/fd/{self.fd}", None, status, uid, gid, follow=True)
             if self.recursive and status.st_mode & 0o170000 == 0o040000:
-                top = os.open(b".", _DIRECTORY, dir_fd=self.fd)
-                _give_content(top, status.st_dev, uid, gid)
-                os.close(top)
+                _give_content(os.open(b".", _DIRECTORY, dir_fd=self.fd), uid, gid)
         except PermissionError as error:
             raise SetupFailed(
                 f"cannot change the owner of a mounted file to {uid}:{gid}: {error.strerror}",
@@ -215,22 +214,39 @@ def _move_in(volume: int, data: int) -> None:
         os.rmdir("_full", dir_fd=volume)
 
 
-def _give_content(directory: int, device: int, uid: int, gid: int) -> None:
-    for name in os.listdir(directory):
-        try:
-            status = os.stat(name, dir_fd=directory, follow_symlinks=False)
-            if status.st_dev != device:
+def _give_content(top: int, uid: int, gid: int) -> None:
+    """Change the owner of all that is below a directory; closes its descriptor."""
+    device = os.fstat(top).st_dev
+    stack = [(top, os.listdir(top))]
+    try:
+        while stack:
+            directory, names = stack[-1]
+            if not names:
+                os.close(stack.pop()[0])
                 continue
-            _give_one(name, directory, status, uid, gid, follow=False)
-            if status.st_mode & 0o170000 == 0o040000:
-                inner = os.open(name, _DIRECTORY, dir_fd=directory)
-                _give_content(inner, device, uid, gid)
-                os.close(inner)
-        except (FileNotFoundError, NotADirectoryError):
-            continue  # another container that shares it is at work
-        except OSError as error:
-            if error.errno != 40:  # ELOOP: a link has taken the directory's place
-                raise
+            inner = _give_entry(directory, names.pop(), device, uid, gid)
+            if inner >= 0:
+                stack.append((inner, os.listdir(inner)))
+    finally:
+        for directory, _ in stack:
+            os.close(directory)
+
+
+def _give_entry(directory: int, name: str, device: int, uid: int, gid: int) -> int:
+    """Change the owner of one entry; return a descriptor if it is a directory to go on with, or -1."""
+    try:
+        status = os.stat(name, dir_fd=directory, follow_symlinks=False)
+        if status.st_dev != device:
+            return -1
+        _give_one(name, directory, status, uid, gid, follow=False)
+        if status.st_mode & 0o170000 == 0o040000:
+            return os.open(name, _DIRECTORY, dir_fd=directory)
+    except (FileNotFoundError, NotADirectoryError):
+        pass  # another container that shares it is at work
+    except OSError as error:
+        if error.errno != _ELOOP:  # a link has taken the directory's place
+            raise
+    return -1
 
 
 def _give_one(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 from pathlib import Path
 
 import pytest
@@ -96,6 +97,21 @@ def test_holes_stay_holes(source: Path, target: Path) -> None:
     with open(source / "file", "rb") as old, open(target / "file", "rb") as new:
         while chunk := old.read(1 << 20):
             assert new.read(1 << 20) == chunk
+
+
+def test_a_deep_tree_is_no_recursion(source: Path, target: Path) -> None:
+    limit = sys.getrecursionlimit()
+    here = source
+    for _ in range(150):
+        here = here / "d"
+    here.mkdir(parents=True)
+    (here / "file").write_text("deep")
+    sys.setrecursionlimit(120)
+    try:
+        copy(source, target)
+    finally:
+        sys.setrecursionlimit(limit)
+    assert (target / here.relative_to(source) / "file").read_text() == "deep"
 
 
 def test_sockets_are_left_out(source: Path, target: Path) -> None:
