@@ -93,6 +93,7 @@ MATRIX = {
     "create.sync": (ANY, ("create",)),
     "create.hold": (ANY, ("run", "run --rm")),
     "create.publish": (ANY, ("create", "run --rm")),
+    "create.sync_place": (ANY, ("create",)),
     "create.unlock": (KILL, ("create", "run", "run --rm")),
     "start.prepare": (ANY, ("run", "run --rm", "start")),
     "start.supervisor": (ANY, ("run", "run --rm", "start")),

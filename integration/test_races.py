@@ -143,6 +143,19 @@ def check(cli: Cli, pair: str, results: list[Result]) -> None:
         assert cli("inspect", name, "--format", "{{.Name}}").stdout.strip().strip("/") == name
 
 
+def test_containers_that_share_volumes_in_swapped_order(cli: Cli, image: str) -> None:
+    """S-6: locks of volumes are taken by name, whatever the order on the command line."""
+    orders = (("-v", "va:/a", "-v", "vb:/b"), ("-v", "vb:/a", "-v", "va:/b"))
+
+    def run(number: int) -> Result:
+        return cli("run", "--rm", *QUICK, *orders[number % 2], image, "sh", "-c", f"echo x >/a/{number}")
+
+    all_at_once(run, 40)
+    files = cli("run", "--rm", *QUICK, *orders[0], image, "sh", "-c", "ls /a /b | grep -c [0-9]").stdout
+    assert files == "40\n"
+    cli("volume", "rm", "va", "vb")
+
+
 def test_removals_while_one_stops(cli: Cli, image: str) -> None:
     script = "trap 'sleep 0.2; exit 5' TERM; echo up; while :; do sleep 0.01; done"
     cli("run", "-d", *QUICK, "--name", "c", image, "sh", "-c", script)

@@ -115,6 +115,9 @@ def create(
         if durable:
             sync_bundle(staging.directory)
         container = staging.publish(hold=not durable)
+        if durable:
+            failpoints.reach("create.sync_place")
+            store.sync()
     except BaseException:
         staging.abandon()
         if prepared:

@@ -132,6 +132,7 @@ def _job(
         cgroups.sweep()
         if not request.rm:  # a container that ends with its run need not survive a power loss
             sync_bundle(container.directory)
+            ContainerStore(paths).sync()
 
     def finish(exit_record: dict[str, Any]) -> None:
         if ready:

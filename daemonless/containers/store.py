@@ -477,6 +477,11 @@ class ContainerStore:
             make_private_directory(path)
         return Staging(self, container_id)
 
+    def sync(self) -> None:
+        """Make places and names of the containers that are there survive a power loss."""
+        for directory in (self.directory, self._names):
+            sync(directory)
+
     def name_is_free(self, name: str) -> bool:
         """Return whether no container has the name, clearing a claim that stands for nothing."""
         link = f"{self._names}/{name}"

@@ -341,3 +341,14 @@ def test_a_damaged_container_does_not_hide_the_others(three: Any) -> None:
     status, out, err = three.run("ps", "-aq")
     assert (status, out) == (0, "222222222222\n333333333333\n")
     assert err.startswith(_broken(three, "1")) and err.endswith("daemonless rm --force removes it\n")
+
+
+def test_a_clock_that_was_wrong(world: Any, say: Say) -> None:
+    """S-15: times of the future and of 1970 are shown, and decide nothing."""
+    world.add(1, "ancient", "1970-01-01T00:00:00.000000000Z")
+    ended = world.add(2, "future", before(-60 * 24 * 3650))
+    world.exited(ended, 3, before(-60 * 24 * 3650), before(-60 * 24 * 3651))
+    lines = say("ps", "-a", "--format", "{{.Names}}|{{.RunningFor}}|{{.Status}}").splitlines()
+    assert [line.partition("|")[0] for line in lines] == ["ancient", "future"]
+    assert "-" not in lines[1] and "292" not in "".join(lines)
+    assert lines[0].startswith("ancient|5")  # decades
