@@ -94,6 +94,8 @@ def test_what_is_wrong_is_said(cli: Cli, image: str, secret: str) -> None:
     assert "no such secret: nothing" in cli("create", "--secret", "nothing", image, status=125).stderr
     twice = cli("create", "--secret", "pw", "--tmpfs", "/run/secrets/pw", image, status=125)
     assert "two mounts" in twice.stderr
+    unmapped = cli(*NONE, "--secret", "pw,uid=4000000000", image, "true", status=125)
+    assert "4000000000:0: the id is not mapped" in unmapped.stderr
     cli("secret", "create", "nul", "-", input=b"a\0b")
     assert "NUL" in cli("create", "--secret", "nul,type=env", image, status=125).stderr
     cli(*NONE, "--secret", "nul", image, "true")

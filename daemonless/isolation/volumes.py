@@ -26,7 +26,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-_ELOOP = 40
+_EINVAL, _ELOOP = 22, 40
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -75,7 +75,7 @@ class Source(Record):
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
             if self.owner:
-                os.fchown(fd, *self.owner)
+                _own(fd, *self.owner)
             os.fchmod(fd, self.mode)
             return clone_tree(fd, options)
         finally:
@@ -127,6 +127,18 @@ class Owed(Record):
             os.close(self.fd)
 
 
+def _own(fd: int, uid: int, gid: int) -> None:
+    try:
+        os.fchown(fd, uid, gid)
+    except OSError as error:
+        if error.errno != _EINVAL:
+            raise
+        raise SetupFailed(
+            f"a file cannot be given to {uid}:{gid}: the id is not mapped into the container",
+            "the range of /etc/subuid or /etc/subgid ends below it",
+        ) from error
+
+
 def _open_below(data: int, path: bytes) -> int:
     try:
         return open_in_root(data, path, os.O_PATH)
@@ -164,7 +176,7 @@ def _fill(image_root: int, destination: bytes, source: Source, data: int) -> boo
             copy_attributes(image, data)
             os.close(image)
         if source.owner:
-            os.fchown(data, *source.owner)
+            _own(data, *source.owner)
         return image < 0 and not source.owner
     finally:
         if _is_there(volume, "_new"):
