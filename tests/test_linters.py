@@ -116,6 +116,7 @@ CREATORS = {
     "daemonless/isolation/mounts.py": "mount points, by descriptor inside the new root",
     "daemonless/isolation/rootfs.py": "files to mount devices on, by descriptor in our own /dev",
     "daemonless/layers/staging.py": "a lock file, beside a staging directory that a rename makes visible",
+    "daemonless/layers/extract.py": "files that cp copies, by descriptor in their directory",
     "daemonless/layers/unpack.py": "the files of a layer, by descriptor in its staging directory",
     "daemonless/commands/compile.py": "the developer's command that writes the generated parse table",
     "daemonless/images/starter.py": "a temporary archive, read back as a layer",

@@ -47,10 +47,13 @@ def in_root(paths: Paths, container: Container, work: Callable[[int], Any], *, w
     write = write or (container.status == "created" and bool(_user_mounts(container)))
     deadline = time.monotonic() + _PATIENCE
     while True:
-        try:
-            return _in_running(container, work)
-        except (NotFound, ProcessLookupError):
-            pass
+        task = _try_running(container, work)
+        if task:
+            try:
+                with task:
+                    return task.wait()
+            except ProcessLookupError:  # it ended before its root could be opened
+                pass
         if not write:
             return _with_volumes(paths, container, work, write=False)
         lock = container.try_lock()
@@ -72,8 +75,9 @@ def own_tree(container: Container, work: Callable[[int], Any]) -> Any:
     directories that lie below them. Raises what `work` raises.
     """
     try:
-        return _in_running(container, work, with_mounts=False)
-    except (NotFound, ProcessLookupError):
+        with start_own_tree(container, work) as task:
+            return task.wait()
+    except ProcessLookupError:  # it ended before its root could be opened
         with _start_stopped(container, work) as task:
             return task.wait()
 
@@ -104,14 +108,7 @@ def in_layers(container: Container, work: Callable[[int, int, frozenset[bytes]],
 
 def start_own_tree(container: Container, work: Callable[[int], Any]) -> Task:
     """As `own_tree`, in the background; a container that ends meanwhile is a ProcessLookupError."""
-    try:
-        pidfd = container.pidfd()
-    except NotFound:
-        return _start_stopped(container, work)
-    try:
-        return _start_running(container, pidfd, work, with_mounts=False)
-    finally:
-        os.close(pidfd)
+    return _try_running(container, work, with_mounts=False) or _start_stopped(container, work)
 
 
 def sizes(containers: list[Container]) -> dict[str, tuple[int, int]]:
@@ -184,22 +181,23 @@ def _size_of_layers(container: Container) -> int:
     return total
 
 
-def _in_running(container: Container, work: Callable[[int], Any], *, with_mounts: bool = True) -> Any:
-    """Raise NotFound or ProcessLookupError, before `work` is called, if the container does not run."""
-    pidfd = container.pidfd()
+def _try_running(
+    container: Container, work: Callable[[int], Any], *, with_mounts: bool = True
+) -> Task | None:
+    """Start `work` with the root of a container that runs; None if it does not.
+
+    The task raises ProcessLookupError, before `work` is called, if the container has just ended.
+    """
     try:
-        with _start_running(container, pidfd, work, with_mounts=with_mounts) as task:
-            return task.wait()
+        pidfd = container.pidfd()
+    except NotFound:
+        return None
+    try:
+        pid = container.state["pid"] if container.state else 0
+        id_map = mapped_ids(container.spec())
+        return rootview.of_running(pid, pidfd, id_map, work, with_mounts=with_mounts)
     finally:
         os.close(pidfd)
-
-
-def _start_running(
-    container: Container, pidfd: int, work: Callable[[int], Any], *, with_mounts: bool
-) -> Task:
-    state = container.state
-    pid = state["pid"] if state else 0
-    return rootview.of_running(pid, pidfd, mapped_ids(container.spec()), work, with_mounts=with_mounts)
 
 
 def _with_volumes(paths: Paths, container: Container, work: Callable[[int], Any], *, write: bool) -> Any:
