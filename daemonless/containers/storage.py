@@ -17,7 +17,7 @@ from daemonless.config import Paths
 from daemonless.containers.grammar_volumes import mount_of
 from daemonless.containers.request import Mount, RunRequest, Secret
 from daemonless.containers.store import Container, ContainerStore
-from daemonless.errors import NotFound, Unsupported, UsageError, printable
+from daemonless.errors import DaemonlessError, NotFound, Unsupported, UsageError, printable
 from daemonless.files import make_private_directory, read_file, write_atomic
 from daemonless.isolation.volumes import Source
 from daemonless.layers import trash
@@ -212,8 +212,8 @@ def _spec_mount(mount: Mount, volume: Volume | None, overlay: str) -> runtime.Mo
 class Ready:
     """What a start needs beside the runtime spec, and the volumes it is the first to use."""
 
-    def __init__(self, paths: Paths) -> None:
-        self._paths = paths
+    def __init__(self, *, ephemeral: bool = False) -> None:
+        self._ephemeral = ephemeral  # anonymous volumes go with the container, at the end of its run
         self.sources: list[tuple[str, Source]] = []
         self.variables: tuple[str, ...] = ()  # secrets of the process's environment
         self.fresh: list[Volume] = []
@@ -228,8 +228,8 @@ class Ready:
         for volume in self.fresh:
             try:
                 failpoints.reach("volume.used")
-                volume.set_used()
-            except OSError:  # a full disk: the next start finds the volume filled
+                volume.set_used(durable=not (self._ephemeral and volume.is_anonymous))
+            except (DaemonlessError, OSError):  # a full disk, say: the next start finds the volume filled
                 pass
             volume.release()
         self.fresh.clear()  # a restart by the supervisor has nothing more to note
@@ -242,7 +242,7 @@ class Ready:
 
 def make_ready(paths: Paths, container: Container, request: RunRequest) -> Ready:
     """Ready the volumes of a container that is about to start. Raises NotFound for one that is gone."""
-    ready = Ready(paths)
+    ready = Ready(ephemeral=request.rm)
     try:
         _lock_fresh(paths, ready, request)
         fresh = {volume.name: volume for volume in ready.fresh}
@@ -274,7 +274,7 @@ def ready_volumes(paths: Paths, request: RunRequest, *, fill: bool) -> Ready:
     With `fill`, for who writes to them, a first use is one as by a start; without, a volume that is
     gone is passed over. Raises NotFound as `make_ready`.
     """
-    ready = Ready(paths)
+    ready = Ready()
     try:
         if fill:
             _lock_fresh(paths, ready, request)

@@ -118,12 +118,14 @@ class Volume:
         """Whether no container has used the volume yet; the first one fills it from its image."""
         return bool(self.record["needsCopyUp"])
 
-    def set_used(self) -> None:
-        """Note that a container has used the volume, durably. The lock must be held."""
+    def set_used(self, *, durable: bool = True) -> None:
+        """Note that a container has used the volume. The lock must be held."""
         self._record = None
         record = {**self.record, "needsCopyUp": False}
-        write_atomic(f"{self.directory}/volume.json", jsonio.dumps(record).encode())
-        sync(self.directory.rpartition("/")[0])
+        path = f"{self.directory}/volume.json"
+        write_atomic(path, jsonio.dumps(record).encode(), durable=durable)
+        if durable:
+            sync(self.directory.rpartition("/")[0])
         self._record = record
 
     @property
