@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 
 from daemonless import events
 from daemonless.actions.create import id_map_for
 from daemonless.actions.output import Output, open_output
 from daemonless.containers.committing import CommitRequest, commit
+from daemonless.containers.pausing import Paused
 from daemonless.containers.request import RunRequest
 from daemonless.containers.store import ContainerStore, event_details
 from daemonless.errors import UsageError
@@ -38,7 +40,8 @@ def main(args: Args) -> int:
     say(f"Committing {container.name}")
     id_map = id_map_for(RunRequest.from_dict(container.record["request"]))
     with open_output(args.iidfile, "") if args.iidfile else Output(-1) as iidfile:
-        image_id, omitted = commit(args.paths, container, request, id_map, say)
+        with Paused(container) if args.pause and container.status == "running" else nullcontext():
+            image_id, omitted = commit(args.paths, container, request, id_map, say)
         if args.iidfile:
             write_all(iidfile.fd, image_id.encode())
             iidfile.keep()

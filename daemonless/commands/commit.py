@@ -44,12 +44,15 @@ def commit(
     squash: Annotated[
         bool, typer.Option("--squash", "-s", help="Make an image of a single layer, with all files.")
     ] = False,
+    pause: Annotated[
+        bool, typer.Option("--pause/--no-pause", "-p", help="Pause the container meanwhile, if it runs.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the ID only.")] = False,
 ) -> None:
     """Make an image of a container's files and settings, and print its ID.
 
     It has the layers of the container's image and one more, with what `daemonless diff` shows.
 
-    Volumes and other mounts are not part of it. A running container is not paused.
+    Volumes and other mounts are not part of it.
     """
     perform(ctx)

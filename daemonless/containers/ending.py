@@ -51,6 +51,10 @@ def stop(container: Container, number: int, timeout: float) -> None:
         return
     try:
         _signal.pidfd_send_signal(pidfd, number)
+        if container.is_paused:
+            from daemonless.containers.pausing import release  # noqa: PLC0415 - for who is paused only
+
+            release(container)
         if not _ended(pidfd, timeout):
             _signal.pidfd_send_signal(pidfd, _SIGKILL)
             if not _ended(pidfd, _PATIENCE):

@@ -69,6 +69,11 @@ def exec_in(
             f"container {container.name} is not running",
             f"start it: daemonless start {container.name}",
         ) from None
+    if container.is_paused:
+        os.close(pidfd)
+        raise Conflict(
+            f"container {container.name} is paused", f"let it go on: daemonless unpause {container.name}"
+        )
     spec = container.spec()
     linux = spec["linux"]
     id_map = mapped_ids(spec)

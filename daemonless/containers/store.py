@@ -7,6 +7,7 @@
     DATA/names/NAME                     symlink to ID; its exclusive creation is what makes a name unique
     RUN/containers/ID/state.json        the running process; written by the supervisor
     RUN/containers/ID/lock              held while the supervisor lives
+    RUN/containers/ID/paused.json       its processes are stopped for now; written by pause
 
 Status is derived from these, never stored: a held lock means running, otherwise exit.json tells,
 and a start that left neither (its supervisor was killed) counts as exited. Reading takes no lock.
@@ -63,6 +64,7 @@ _EXIT_TYPES: dict[str, type] = {
     "oomKilled": bool,
     "error": str,
 }
+PAUSE_MARK = "paused.json"
 _STATE_TYPES: dict[str, type] = {"pid": int, "startTime": int, "bootId": str, "started": str, "ports": list}
 
 
@@ -198,12 +200,23 @@ class Container:
 
     @property
     def status(self) -> str:
-        """`created`, `running` or `exited`."""
+        """`created`, `running`, `paused` or `exited`."""
         if self.is_running:
-            return "running"
+            return "paused" if self.is_paused else "running"
         if self.exit is not None:
             return "exited" if self.exit["started"] else "created"
         return "exited" if self._was_started else "created"
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether the process of the current run is paused; the mark of an earlier one does not count."""
+        path = f"{self.run_directory}/{PAUSE_MARK}"
+        try:
+            mark = self._load(path, {"startTime": int})
+        except InvalidData as error:
+            mark = self._read[path] = None
+            self.damage.append(error.message)
+        return bool(mark and self.state and mark["startTime"] == self.state["startTime"])
 
     @property
     def _was_started(self) -> bool:

@@ -38,11 +38,46 @@ def create(container_id: str) -> str | None:
     path = f"{parent}/{_PREFIX}{container_id[:12]}"
     try:
         os.mkdir(path)
-    except FileExistsError:
-        pass  # of an earlier run whose supervisor was killed; it is empty
+    except FileExistsError:  # of an earlier run whose supervisor was killed; it is empty
+        freeze(path, frozen=False)
     except OSError:
         return None
     return path
+
+
+def freeze(path: str, *, frozen: bool) -> bool:
+    """Stop or resume all processes of a cgroup; False if it has no freezer that is ours to use.
+
+    Returns before they have stopped: cgroup.events tells when (`is_frozen`).
+    """
+    try:
+        fd = os.open(f"{path}/cgroup.freeze", os.O_WRONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        os.write(fd, b"1" if frozen else b"0")
+    except OSError:
+        return False
+    finally:
+        os.close(fd)
+    return True
+
+
+def is_frozen(path: str) -> bool:
+    """Whether every process of the cgroup has stopped (cgroup.events of cgroups(7))."""
+    return _is_set(path, b"frozen 1")
+
+
+def is_populated(path: str) -> bool:
+    """Whether there is such a cgroup and a process lives in it or below."""
+    return bool(path) and _is_set(path, b"populated 1")
+
+
+def _is_set(path: str, line: bytes) -> bool:
+    try:
+        return line in read_file(f"{path}/cgroup.events", 1 << 16).splitlines()
+    except (OSError, DaemonlessError):
+        return False
 
 
 def remove(path: str) -> None:
