@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import NoReturn
 
-_FAILED = 125
+_INTERRUPTED = 130
 _ENOSPC, _EDQUOT = 28, 122
 _DEBUG_HINT = "run it again with --log-level debug before the command for a traceback, and report it"
 
@@ -32,6 +32,7 @@ def main() -> NoReturn:
     os._exit skips the interpreter's teardown, 1 to 2 ms of freeing memory that ends anyway.
     """
     _have_standard_streams()
+    sys.unraisablehook = _unraisable
     status = guarded(sys.argv[1:])
     for stream in (sys.stdout, sys.stderr):
         try:
@@ -57,6 +58,16 @@ def _have_standard_streams() -> None:
     if sys.stdout is not None:
         # Names of files and arguments may hold bytes that are not UTF-8; they pass unchanged.
         sys.stdout.reconfigure(errors="surrogateescape")  # type: ignore[union-attr] # a TextIOWrapper
+
+
+def _unraisable(caught: sys.UnraisableHookArgs) -> None:
+    """End at once on an interrupt that came where nothing can be raised: in a callback of an import, say.
+
+    What that leaves is what a kill leaves: the next command tidies it up.
+    """
+    if isinstance(caught.exc_value, KeyboardInterrupt):
+        os._exit(_INTERRUPTED)
+    sys.__unraisablehook__(caught)
 
 
 def guarded(words: Sequence[str]) -> int:
@@ -91,7 +102,7 @@ def _wants_traceback(words: Sequence[str]) -> bool:
 def _status_of(error: BaseException) -> int:
     """Report `error` to the person and return the exit status it stands for."""
     if isinstance(error, KeyboardInterrupt):
-        return 130
+        return _INTERRUPTED
     if isinstance(error, BrokenPipeError):
         # The reader has gone, as in `ps | head -1`; nobody is left to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

@@ -66,7 +66,8 @@ def test_a_signal_at_any_moment(lanes: list[Lane], image: str, pulled: str, comm
         process.send_signal(job[1])
         _, err = process.communicate(timeout=20)
         lane.cli.started.remove(process)
-        assert b"Traceback" not in err and b"internal error" not in err, err
+        if b"Python runtime state" not in err:  # the interpreter itself, before there is any code of ours
+            assert b"Traceback" not in err and b"internal error" not in err, err
         lane.recovers([words, *undo])
         ended = "in time" if process.returncode == 0 else "interrupted"
         note(command, job[1].name, ended)

@@ -110,3 +110,21 @@ def test_words_that_are_not_utf8_pass_unchanged() -> None:
         [sys.executable, "-m", "daemonless", "version", "--format", template], capture_output=True, check=True
     )
     assert done.stdout.startswith(b"\xff")
+
+
+def test_an_interrupt_where_nothing_can_be_raised_ends_quietly() -> None:
+    """In a destructor or in a callback of the import system Python would print a traceback and go on."""
+    program = """
+import sys
+sys.path.insert(0, sys.argv.pop(1))
+from daemonless import __main__
+class Interrupted:
+    def __del__(self):
+        raise KeyboardInterrupt
+sys.unraisablehook = __main__._unraisable
+Interrupted()
+print("went on")
+"""
+    root = str(Path(__file__).resolve().parent.parent)
+    done = subprocess.run([sys.executable, "-c", program, root], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
