@@ -133,7 +133,7 @@ def test_streams(box: Cli, tmp_path: Path) -> None:
         found = {member.name: member for member in members}
     assert sorted(found) == ["dir", "dir/fifo", "dir/sub", "dir/sub/inner"]
     assert (found["dir"].uid, found["dir"].gid) == (7, 8)
-    box("cp", "-", "c:/dst", input=archive)
+    box("cp", "/dev/stdin", "c:/dst", input=archive)
     assert content(box, "/dst/dir/sub/inner") == "inner\n"
     assert "is not a directory" in box("cp", "-", "c:/src/file", input=archive, status=125).stderr
     box("cp", "-", "c:/dst", input=b"no archive" * 100, status=125)

@@ -22,11 +22,11 @@ def main(args: Args) -> int:
             "neither the source nor the target is in a container",
             "write it with its name: daemonless cp CONTAINER:/etc .",
         )
-    if args.target == "-":
+    if args.target in ("-", "/dev/stdout"):
         if os.isatty(1):
             raise UsageError("refusing to write the archive to a terminal", "redirect it")
         told = archive(args.paths, source, 1, request)
-    elif args.source == "-":
+    elif args.source in ("-", "/dev/stdin"):
         told = extract(args.paths, 0, target, request)
     else:
         told = copy(args.paths, source, target, request)

@@ -131,10 +131,11 @@ class Extractor:
         self._directories.append((path, entry))
 
     def _make_file(self, dir_fd: int, name: bytes, path: bytes, entry: Entry, reader: TarReader) -> None:
-        if self._make_room(dir_fd, name, path):
+        try:
             fd = os.open(name, _NEW, 0o600, dir_fd=dir_fd)
-        else:
-            fd = os.open(name, _OVER, dir_fd=dir_fd)
+        except FileExistsError:
+            flags = _NEW if self._make_room(dir_fd, name, path) else _OVER
+            fd = os.open(name, flags, 0o600, dir_fd=dir_fd)
         try:
             for piece in reader.data():
                 written = os.write(fd, piece)
