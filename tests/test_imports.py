@@ -58,6 +58,7 @@ def modules_after(*words: str) -> tuple[int, set[str]]:
         (["wait", "nothing"], 125),
         (["rm", "nothing"], 1),
         (["logs", "nothing"], 125),
+        (["attach", "nothing"], 125),
         (["port", "nothing"], 125),
         (["top", "nothing"], 125),
         (["rename", "nothing", "something"], 125),

@@ -45,6 +45,7 @@ COMMANDS = {
     "create": _CONTAINERS,
     "start": _CONTAINERS,
     "exec": _CONTAINERS,
+    "attach": _CONTAINERS,
     "ps": _CONTAINERS,
     "logs": _CONTAINERS,
     "inspect": _CONTAINERS,
@@ -88,7 +89,7 @@ GROUPS: dict[str, tuple[str, dict[str, Entry]]] = {
     "container": (
         "Work with containers.",
         {
-            **{name: Entry(name, {}) for name in ("run", "create", "start", "exec")},
+            **{name: Entry(name, {}) for name in ("run", "create", "start", "exec", "attach")},
             "ls": Entry("ps", {}),
             "logs": Entry("logs", {}),
             "inspect": Entry("inspect", {"type": "container"}),

@@ -31,6 +31,7 @@ GROUPS: dict[str, dict[str, tuple[str, dict[str, str]]]] = {
         'create': ('create', {}),
         'start': ('start', {}),
         'exec': ('exec', {}),
+        'attach': ('attach', {}),
         'ls': ('ps', {}),
         'logs': ('logs', {}),
         'inspect': ('inspect', {'type': 'container'}),
@@ -467,6 +468,25 @@ COMMANDS: dict[str, Spec] = {
             'cidfile': None,
         },
         'interspersed': False,
+    },
+    'attach': {
+        'options': {
+            '--detach-keys': ('detach_keys', 'text'),
+            '--no-stdin': ('no_stdin', True),
+            '--sig-proxy': ('sig_proxy', True),
+            '--no-sig-proxy': ('sig_proxy', False),
+            '--latest': ('latest', True),
+            '-l': ('latest', True),
+        },
+        'arguments': (('container', False, False),),
+        'defaults': {
+            'container': None,
+            'detach_keys': 'ctrl-p,ctrl-q',
+            'no_stdin': False,
+            'sig_proxy': True,
+            'latest': False,
+        },
+        'interspersed': True,
     },
     'ps': {
         'options': {

@@ -218,7 +218,10 @@ class _Session:
         elif kind == protocol.EXIT:
             self.status = jsonio.loads(payload)["exitCode"]
         elif not kind:
-            raise DaemonlessError("the container's supervisor was killed", "the container ended with it")
+            raise DaemonlessError(
+                "the connection to the container's supervisor is lost",
+                "it was killed, or nothing was read here for too long; see daemonless ps --all",
+            )
 
     def _write(self, fd: int, data: bytes) -> None:
         if not self.streams.output:

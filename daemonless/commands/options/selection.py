@@ -19,6 +19,14 @@ Container = Annotated[
         autocompletion=complete.containers,
     ),
 ]
+OptionalContainer = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="CONTAINER",
+        help="The container's name, ID or the beginning of its ID.",
+        autocompletion=complete.containers,
+    ),
+]
 Containers = Annotated[
     list[str] | None,
     typer.Argument(
