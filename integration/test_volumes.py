@@ -105,7 +105,7 @@ def test_prune_asks(cli: Cli, image: str) -> None:
     assert "no answer" in cli("volume", "prune", status=125).stderr
     assert cli("volume", "prune", input="n\n").stdout == ""
     assert cli("volume", "prune", "--filter", "label!=is=kept", input="y\n").lines == ["unused"]
-    assert cli("volume", "prune", "-f").lines == ["kept"]
+    assert cli("volume", "prune", "-af").lines == ["kept"]
     assert cli("volume", "ls", "-q", "--filter", "dangling=false").lines == ["used"]
 
 

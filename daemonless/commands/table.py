@@ -1045,12 +1045,15 @@ COMMANDS: dict[str, Spec] = {
     },
     'volume_prune': {
         'options': {
+            '--all': ('all', True),
+            '-a': ('all', True),
             '--force': ('force', True),
             '-f': ('force', True),
             '--filter': ('filter', 'list'),
         },
         'arguments': (),
         'defaults': {
+            'all': False,
             'force': False,
             'filter': (),
         },

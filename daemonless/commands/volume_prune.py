@@ -13,6 +13,15 @@ from daemonless.commands.options import selection, volumes
 def volume_prune(
     ctx: typer.Context,
     *,
+    all: Annotated[
+        bool,
+        typer.Option(
+            "--all",
+            "-a",
+            help="Remove named volumes too, as is the default.",
+            rich_help_panel=selection.SELECTION,
+        ),
+    ] = False,
     force: Annotated[bool, typer.Option("--force", "-f", help="Do not ask.")] = False,
     filter: Annotated[
         list[str] | None,
