@@ -110,6 +110,29 @@ def test_none_keeps_nothing(cli: Cli, image: str) -> None:
     assert "'none' log driver, cannot read logs" in said
 
 
+def test_passthrough_gives_the_callers_own_streams(cli: Cli, image: str, tmp_path: Path) -> None:
+    script = "cat; echo err >&2; ls -l /proc/self/fd/1"
+    container = cli("create", "--network=none", "-i", "--log-driver=passthrough", image, "sh", "-c", script)
+    name = container.stdout.strip()
+    with open(tmp_path / "in", "w+") as given, open(tmp_path / "out", "w+") as taken:
+        given.write("typed\n")
+        given.seek(0)
+        process = cli.start("start", "-ai", name, stdin=given, stdout=taken, stderr=taken)
+        assert process.wait(20) == 0
+    shown = (tmp_path / "out").read_text()
+    assert shown.startswith("typed\nerr\n") and "/out" in shown
+    assert "cannot read logs" in cli("logs", name, status=125).stderr
+    cli("create", "-t", "--log-driver=passthrough", image, status=125)
+
+
+def test_passthrough_is_refused_on_a_terminal(cli: Cli, image: str, terminal: Terminal) -> None:
+    """CVE-2017-5226: whoever holds the caller's terminal can type into it."""
+    terminal.type(f"daemonless run --network=none --log-driver=passthrough {image} true; echo ended $?")
+    terminal.wait_for(r"^ended 125$")
+    assert "cannot be used on a terminal" in terminal.screen()
+    assert cli.ids() == []
+
+
 def test_options_of_the_log(cli: Cli, image: str, tmp_path: Path) -> None:
     options = ("--log-opt=max-size=1k", "--log-opt", "max-file=3", "--log-opt", f"path={tmp_path}/own.log")
     container = run(cli, image, "seq 1 100", *options)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 def main(args: Args) -> int:
     """Run a command in a new container; the result is the command's exit status."""
     check_descriptors(args.preserve_fds)
+    starting.check_streams(args.log_driver)
     container, request = create.create(args, durable=False)
     paths = args.paths
     if args.tty and args.interactive and not args.detach and not os.isatty(0):
@@ -42,7 +43,7 @@ def attend(
     """Take part in a started container until it ends or is detached from."""
     streams = Streams(
         terminal=request.tty,
-        stdin=request.interactive,
+        stdin=request.interactive and request.log_driver != "passthrough",
         detach_keys=bytes(detach_keys),
         proxy_signals=proxy and not request.tty,
     )

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
-LOG_DRIVERS = ("k8s-file", "json-file", "none")
+LOG_DRIVERS = ("k8s-file", "json-file", "none", "passthrough")
 
 
 def from_args(
@@ -65,6 +65,8 @@ def from_args(
     privileged = given.flag("privileged")
     ulimits = given.list("ulimit")
     driver = grammar.choice(given.text("log_driver") or "k8s-file", LOG_DRIVERS, "--log-driver")
+    if driver == "passthrough" and given.flag("tty"):
+        raise UsageError("--log-driver=passthrough and --tty cannot be used together")
     request = RunRequest(
         image=given.text("image"),
         name=given.text("name", grammar.container_name),

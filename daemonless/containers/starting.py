@@ -14,7 +14,7 @@ from daemonless.containers import netfiles
 from daemonless.containers.ending import forget
 from daemonless.containers.request import RunRequest, needs_storage
 from daemonless.containers.store import Container, ContainerStore, event_details, sync_bundle
-from daemonless.errors import Conflict, NotFound, Unsupported
+from daemonless.errors import Conflict, NotFound, Unsupported, UsageError
 from daemonless.files import Lock, sync, unlink_if_there, write_atomic
 from daemonless.isolation import cgroups, seccomp
 from daemonless.isolation.launch import Start
@@ -50,10 +50,12 @@ def start(paths: Paths, container: Container, *, attached: bool = False, preserv
     or what its start reported (exit status 125, 126 or 127).
     """
     record = container.record
+    check_streams(record["request"]["log_driver"])
     lock = container.try_lock()
     if lock is None:
         raise Conflict(f"container {record['name']} is already running")
     ready = None
+    streams: tuple[int, ...] = ()
     try:
         if container.exit and container.is_newer:
             raise Unsupported(
@@ -66,13 +68,19 @@ def start(paths: Paths, container: Container, *, attached: bool = False, preserv
 
             ready = make_ready(paths, container, request)
         job = _job(paths, container, request, lock, ready, attached=attached, preserve_fds=preserve_fds)
+        if request.log_driver == "passthrough":
+            stdin = os.dup(0) if request.interactive else os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
+            streams = stdin, os.dup(1), os.dup(2)
+            job = job.replace(streams=streams)
         failpoints.reach("start.supervisor")
-        keep = (*range(3, 3 + preserve_fds), *(ready.lock_fds if ready else ()))
+        keep = (*range(3, 3 + preserve_fds), *(ready.lock_fds if ready else ()), *streams)
         supervisor, socket = monitor.spawn(job, keep=keep)
     finally:
         lock.release()  # the supervisor has it now
         if ready:
             ready.release()  # as are these
+        for fd in streams:
+            os.close(fd)
     try:
         pid = attach.wait_ready(socket)
     except BaseException:
@@ -85,6 +93,15 @@ def start(paths: Paths, container: Container, *, attached: bool = False, preserv
     except NotFound:
         pidfd = -1
     return Started(container=container, pid=pid, pidfd=pidfd, socket=socket, supervisor=supervisor)
+
+
+def check_streams(log_driver: str) -> None:
+    """Refuse a terminal to a container that would get it as it is (CVE-2017-5226). Raises UsageError."""
+    if log_driver == "passthrough" and any(os.isatty(fd) for fd in (0, 1, 2)):
+        raise UsageError(
+            "--log-driver=passthrough cannot be used on a terminal",
+            "what runs in the container could type into it: redirect all three streams",
+        )
 
 
 def _job(

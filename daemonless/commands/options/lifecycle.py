@@ -87,7 +87,7 @@ Annotation = Annotated[
     ),
 ]
 LogDriver = Annotated[
-    Literal["json-file", "k8s-file", "none"],
+    Literal["json-file", "k8s-file", "none", "passthrough"],
     typer.Option("--log-driver", help="Choose how output is logged.", rich_help_panel=PANEL),
 ]
 LogOpt = Annotated[
