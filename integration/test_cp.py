@@ -125,6 +125,11 @@ def test_what_is_refused(box: Cli, tmp_path: Path) -> None:
     (tmp_path / "dir" / "sub").mkdir()
     refused = box("cp", f"{tmp_path}/dir/.", "c:/dst", status=125)
     assert "cannot overwrite non-directory sub with a directory" in refused.stderr
+    box("cp", "--overwrite", f"{tmp_path}/dir/.", "c:/dst")
+    (tmp_path / "dir" / "sub").rmdir()
+    (tmp_path / "dir" / "sub").write_text("a file again")
+    box("cp", "--overwrite", f"{tmp_path}/dir/.", "c:/dst")
+    assert content(box, "/dst/sub") == "a file again"
 
 
 def test_streams(box: Cli, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def main(args: Args) -> int:
     """Copy; a stream takes the place of either side."""
-    request = CopyRequest(follow=args.follow_link, archive=args.archive)
+    request = CopyRequest(follow=args.follow_link, archive=args.archive, overwrite=args.overwrite)
     source, target = _place(args, args.source), _place(args, args.target)
     if not source.container and not target.container:
         raise UsageError(

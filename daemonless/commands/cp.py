@@ -40,6 +40,9 @@ def cp(
     follow_link: Annotated[
         bool, typer.Option("--follow-link", "-L", help="Copy what a link as the source points to.")
     ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Let directories and files replace each other.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Leave out warnings.")] = False,
 ) -> None:
     """Copy files between a container and this machine, or between two containers.

@@ -73,6 +73,7 @@ class CopyRequest(Record):
     """How to copy."""
 
     follow: bool = False  # what a link as the source points to
+    overwrite: bool = False  # let directories and other things replace each other
     archive: bool = True  # files copied into a container belong to its user, not to who owns the source
 
 
@@ -238,11 +239,14 @@ def _receive(view: _View, target: Place, request: CopyRequest, fd: int, source: 
     first = next(members, None)
     if first is None:
         raise InvalidData("the archive is empty")
-    directory, prefix = _destination(view, target, source, is_directory=first.kind == DIRECTORY)
+    directory, prefix = _destination(
+        view, target, source, is_directory=first.kind == DIRECTORY, overwrite=request.overwrite
+    )
     _check_writable(view, target, directory)
     extractor = Extractor(
         view.opener(directory),
         owner_of=_owner(view, target, request, source),
+        overwrite=request.overwrite,
         mode_mask=0o7777 if target.container else 0o777,  # setuid would be the caller's own here
     )
     entry: Entry | None = first
@@ -271,7 +275,7 @@ def _renamed(name: bytes, prefix: bytes | None) -> bytes:
 
 
 def _destination(
-    view: _View, target: Place, source: Place | None, *, is_directory: bool
+    view: _View, target: Place, source: Place | None, *, is_directory: bool, overwrite: bool
 ) -> tuple[bytes, bytes | None]:
     """Return the directory to extract into, and what the source is called there.
 
@@ -285,7 +289,7 @@ def _destination(
         return inside, b"" if source.means_content and is_directory else source.name
     if source is None:
         raise Conflict(f"{target} is not a directory, so an archive cannot be extracted there")
-    if status is not None and is_directory:
+    if status is not None and is_directory and not overwrite:
         raise Conflict(f"cannot copy a directory to the file {target}")
     if status is None and not is_directory and target.path.endswith(("/", "/.")):
         raise NotFound(f"the directory {target} does not exist")

@@ -1,9 +1,10 @@
 """Put the members of a tar archive into a directory that is in use, as `cp` does.
 
 What is there stays unless the archive has something of the same name: files and links are
-replaced, directories merged, and a directory never takes the place of anything else or the other
-way round. Parents are opened by the function the caller gives, so it decides where links in the
-way may lead; the last component of a name is never followed. Device nodes are left out.
+replaced, directories merged, and a directory takes the place of anything else, or the other way
+round, only if that is asked for. Parents are opened by the function the caller gives, so it
+decides where links in the way may lead; the last component of a name is never followed. Device
+nodes are left out.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import os
 import stat
 
 from daemonless.errors import Conflict, InvalidData, printable
-from daemonless.layers import xattrs
+from daemonless.layers import trash, xattrs
 from daemonless.layers.names import normalise
 from daemonless.layers.omitted import Omissions
 from daemonless.layers.tar_header import (
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _OVER = os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_HINT = "to replace one by the other: --overwrite"
 _EBUSY, _EXDEV, _ELOOP = 16, 18, 40
 
 
@@ -43,6 +45,7 @@ class Extractor:
 
     `open_parent` opens a directory (O_PATH) by its path, b"" being the top. `owner_of` returns whom
     a member is given to, None for who may not give away. `mode_mask` are the mode bits that are kept.
+    With `overwrite` directories and other things replace each other.
     """
 
     def __init__(
@@ -51,11 +54,13 @@ class Extractor:
         *,
         owner_of: Callable[[Entry], tuple[int, int] | None],
         mode_mask: int = 0o7777,
+        overwrite: bool = False,
     ) -> None:
         self.omitted = Omissions()
         self._open_parent = open_parent
         self._owner_of = owner_of
         self._mode_mask = mode_mask
+        self._overwrite = overwrite
         self._parent = (b"", -1)  # the directory used last, and a descriptor of it
         self._directories: list[tuple[bytes, Entry]] = []
 
@@ -127,7 +132,12 @@ class Extractor:
             os.mkdir(name, 0o700, dir_fd=dir_fd)
         except FileExistsError:
             if not stat.S_ISDIR(os.lstat(name, dir_fd=dir_fd).st_mode):
-                raise Conflict(f"cannot overwrite non-directory {printable(path)} with a directory") from None
+                if not self._overwrite:
+                    raise Conflict(
+                        f"cannot overwrite non-directory {printable(path)} with a directory", _HINT
+                    ) from None
+                os.unlink(name, dir_fd=dir_fd)
+                os.mkdir(name, 0o700, dir_fd=dir_fd)
         self._directories.append((path, entry))
 
     def _make_file(self, dir_fd: int, name: bytes, path: bytes, entry: Entry, reader: TarReader) -> None:
@@ -167,7 +177,16 @@ class Extractor:
         except FileNotFoundError:
             pass
         except IsADirectoryError:
-            raise Conflict(f"cannot overwrite directory {printable(path)} with a non-directory") from None
+            if not self._overwrite:
+                raise Conflict(
+                    f"cannot overwrite directory {printable(path)} with a non-directory", _HINT
+                ) from None
+            fd = os.open(name, _OPEN_DIRECTORY, dir_fd=dir_fd)
+            try:
+                trash.empty(fd)
+            finally:
+                os.close(fd)
+            os.rmdir(name, dir_fd=dir_fd)
         except OSError as error:
             if error.errno != _EBUSY:
                 raise
