@@ -79,6 +79,7 @@ def run(
     name: lifecycle.Name = None,
     replace: lifecycle.Replace = False,
     rm: lifecycle.Rm = False,
+    restart: lifecycle.Restart = "no",
     stop_signal: lifecycle.StopSignal = None,
     stop_timeout: lifecycle.StopTimeout = 10,
     cidfile: lifecycle.Cidfile = None,

@@ -7,6 +7,7 @@ with underscores; each may be missing or None, which is its default:
 
     strings      image name cidfile user workdir entrypoint hostname network mac_address userns pid ipc uts
                  image_volume cgroupns shm_size stop_signal umask platform pull detach_keys log_driver
+                 restart
     lists        command env env_file unsetenv label label_file annotation volume mount tmpfs volumes_from
                  device publish dns dns_search dns_option add_host cap_add cap_drop security_opt
                  group_add ulimit sysctl log_opt secret
@@ -31,6 +32,7 @@ from daemonless.containers.request import (
     Mount,
     Network,
     Port,
+    Restart,
     RunRequest,
     Secret,
 )
@@ -92,6 +94,7 @@ def from_args(
         preserve_fds=given.number("preserve_fds", 0, 1 << 16, 0),
         init=given.flag("init"),
         rm=given.flag("rm"),
+        restart=_restart(given.text("restart")),
         stop_signal=_stop_signal(given.text("stop_signal")),
         stop_timeout=given.number("stop_timeout", 0, 1 << 31, DEFAULT_STOP_TIMEOUT),
         timeout=given.number("timeout", 0, 1 << 31, 0),
@@ -206,6 +209,11 @@ def _detach_keys(value: str | None) -> tuple[int, ...]:
     return grammar.detach_keys("ctrl-p,ctrl-q" if value is None else value)
 
 
+def _restart(value: str) -> Restart:
+    policy, retries = grammar.restart_policy(value)
+    return Restart(policy=policy, retries=retries)
+
+
 def _stop_signal(value: str) -> int:
     return grammar.signal(value, "--stop-signal") if value else 0
 
@@ -281,5 +289,11 @@ def _refuse_conflicts(request: RunRequest) -> None:
         raise UsageError("--dns=none cannot be combined with other resolvers")
     if request.hostname and request.uts == "host":
         raise UsageError("--hostname cannot be combined with --uts=host")
+    if request.rm and request.restart.policy != "no":
+        raise UsageError(
+            f"--rm cannot be combined with --restart={request.restart.policy}: the end of the container "
+            "would both remove and restart it",
+            "leave one of them out",
+        )
     if request.init and request.pid == "host":
         raise UsageError("--init cannot be combined with --pid=host: its process must have pid 1")

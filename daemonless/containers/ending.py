@@ -11,15 +11,16 @@ from daemonless import events
 from daemonless.config import Paths
 from daemonless.containers.store import Container, ContainerStore, event_details
 from daemonless.errors import Conflict, DaemonlessError, InvalidData, NotFound
-from daemonless.files import Lock
+from daemonless.files import Lock, remove_flat_directory
 from daemonless.isolation import cgroups
-from daemonless.supervisor import attach
+from daemonless.supervisor import attach, protocol
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
 _SIGKILL, _SIGTERM = 9, 15
+_ENDING = (2, 3, 6, _SIGKILL, _SIGTERM)  # INT, QUIT, ABRT: sent to end a process, not to tell it something
 _PATIENCE = 10  # seconds for the kernel and a supervisor to finish what takes them milliseconds
 
 
@@ -30,7 +31,21 @@ def stop_signal(container: Container) -> int:
 
 
 def kill(container: Container, number: int) -> None:
-    """Send a signal to the container's process. Raises NotFound if it does not run."""
+    """Send a signal to the container's process. Raises NotFound if it does not run.
+
+    One that usually ends a process also keeps the container from being restarted, and wakes up a
+    paused one to act on it; other signals do neither.
+    """
+    state = container.state
+    ends = number in _ENDING or number == stop_signal(container)
+    if state is not None and ends:
+        if not container.is_supervised:
+            raise NotFound(f"container {container.name} is not running")
+        mark = _mark(Lock(_mark_path(container)))
+        mark.release()
+        if not state["pid"]:  # between two runs
+            _wake(container)
+            return
     pidfd = container.pidfd()
     try:
         _signal.pidfd_send_signal(pidfd, number)
@@ -38,23 +53,49 @@ def kill(container: Container, number: int) -> None:
         raise NotFound(f"container {container.name} is not running") from None
     finally:
         os.close(pidfd)
+    if ends and number != _SIGKILL:
+        _release_if_paused(container)
 
 
 def stop(container: Container, number: int, timeout: float) -> None:
     """Ask with signal `number`, then kill after `timeout` seconds; returns when it has ended.
 
-    A container that does not run is left as it is.
+    A negative timeout waits for ever. It will not be restarted: the mark that says so is made before
+    each signal, and after the state it belongs to was read, because a supervisor that starts removes
+    what an earlier one was told. A container that does not run is left as it is.
     """
+    mark = Lock(_mark_path(container))
+    deadline = time.monotonic() + _PATIENCE
+    try:
+        while container.is_supervised:
+            container.refresh()
+            state = container.state
+            _mark(mark)
+            if state is not None and state["pid"]:
+                _end_process(container, state, number, timeout)
+                wait_for_supervisor(container)
+                return
+            _wake(container)
+            if time.monotonic() > deadline:
+                raise DaemonlessError(f"the supervisor of container {container.id[:12]} does not end")
+            time.sleep(0.002)
+        container.refresh()
+    finally:
+        mark.release()
+        if not container.is_there:
+            remove_flat_directory(container.run_directory)
+
+
+def _end_process(container: Container, state: dict[str, Any], number: int, timeout: float) -> None:
     try:
         pidfd = container.pidfd()
-    except NotFound:
+    except NotFound:  # it has ended; its supervisor is about to
         return
     try:
-        _signal.pidfd_send_signal(pidfd, number)
-        if container.is_paused:
-            from daemonless.containers.pausing import release  # noqa: PLC0415 - for who is paused only
-
-            release(container)
+        # One that waits for its execve handles no signal yet.
+        _signal.pidfd_send_signal(pidfd, _SIGKILL if state["status"] == "initialized" else number)
+        if number != _SIGKILL:
+            _release_if_paused(container)
         if not _ended(pidfd, timeout):
             _signal.pidfd_send_signal(pidfd, _SIGKILL)
             if not _ended(pidfd, _PATIENCE):
@@ -63,7 +104,36 @@ def stop(container: Container, number: int, timeout: float) -> None:
         pass
     finally:
         os.close(pidfd)
-    wait_for_supervisor(container)
+
+
+def _mark_path(container: Container) -> str:
+    return f"{container.run_directory}/{protocol.STOP_MARK}"
+
+
+def _mark(mark: Lock) -> Lock:
+    """Tell the supervisor that the container is to stay ended, and others who does it."""
+    if mark.fd < 0 or not mark.is_in_place():
+        mark.release()
+        try:
+            mark.try_acquire()
+        except OSError:  # the container is gone, or the disk is full: the signals have to do
+            pass
+    return mark
+
+
+def _wake(container: Container) -> None:
+    """Make a supervisor that waits before a restart look at the mark."""
+    try:
+        attach.connect(container.run_directory).close()
+    except NotFound:
+        pass
+
+
+def _release_if_paused(container: Container) -> None:
+    if container.is_paused:
+        from daemonless.containers.pausing import release  # noqa: PLC0415 - for who is paused only
+
+        release(container)
 
 
 def _ended(pidfd: int, seconds: float) -> bool:
@@ -84,7 +154,7 @@ def wait_for_supervisor(container: Container) -> None:
 
 
 def wait(container: Container) -> int:
-    """Wait until the container has ended and return its exit status."""
+    """Wait until the container has ended, and is not restarted, and return its exit status."""
     while True:
         try:
             socket = attach.connect(container.run_directory)
@@ -100,7 +170,7 @@ def wait(container: Container) -> int:
             record = None
         finally:
             socket.close()
-        if record is not None:
+        if record is not None and not record["restarting"]:
             code: int = record["exitCode"]
             return code
 
@@ -154,9 +224,9 @@ def _lock_to_remove(container: Container, *, force: bool) -> Lock | None:
         container.refresh()
         if force:
             _kill_supervised(container)
-        elif container.is_running:
+        elif container.state is not None and container.is_supervised:
             raise Conflict(
-                f"container {container.name} is running",
+                f"container {container.name} is {container.status}",
                 "stop it first, or remove it with --force",
                 exit_status=2,
             )

@@ -23,6 +23,8 @@ NAME_CHARACTERS = ALPHANUMERIC | frozenset("_.-")
 MAX_ID = (1 << 32) - 2  # user_namespaces(7): 4294967295 is "no change", never an id
 UNLIMITED = (1 << 64) - 1  # RLIM_INFINITY as the runtime spec writes it
 
+RESTART_POLICIES = ("no", "always", "unless-stopped", "on-failure")
+
 _UNITS = {"": 0, "b": 0, "k": 10, "m": 20, "g": 30, "t": 40, "p": 50}
 
 
@@ -113,6 +115,24 @@ def signal(value: str, option: str = "--signal") -> int:
     if not isinstance(found, int) or found < 1:
         raise refusal(option, value, "there is no such signal")
     return int(found)
+
+
+def restart_policy(value: str, option: str = "--restart") -> tuple[str, int]:
+    """Parse a restart policy: the policy, and after how many restarts on-failure gives up (0: never)."""
+    name, colon, times = value.partition(":")
+    name = "no" if name in ("", "never") else name
+    if name not in RESTART_POLICIES:
+        plain = name.lower().replace("_", "").replace("-", "").replace(" ", "")
+        near = [known for known in RESTART_POLICIES if known.replace("-", "") == plain]
+        if plain in ("disabled", "disable", "none", "off", "false"):
+            near = ["no"]
+        hint = f"write {option}={near[0]}" if near else f"it is one of {', '.join(RESTART_POLICIES)}"
+        raise refusal(option, value, "there is no such restart policy", hint)
+    if not colon:
+        return name, 0
+    if name != "on-failure":
+        raise refusal(option, value, f"{name} takes no number of retries")
+    return name, number(times, 0, 1 << 31, "number of retries", option, value)
 
 
 def container_name(value: str, option: str = "--name") -> str:

@@ -100,6 +100,13 @@ class Userns(Record):
     gid: int = 0
 
 
+class Restart(Record):
+    """When a container that has ended is started again."""
+
+    policy: str = "no"  # no, on-failure, always or unless-stopped
+    retries: int = 0  # on-failure gives up after so many; 0: never
+
+
 class LogOptions(Record):
     """What `--log-opt` chose, for the drivers that write files; `tag` is for journald and --details."""
 
@@ -137,6 +144,7 @@ class RunRequest(Record):
     preserve_fds: int = 0  # descriptors from 3 on that the process inherits
     init: bool = False  # isolation has a reaper of its own: `args` stays what the image says
     rm: bool = False
+    restart: Restart = Restart()
     stop_signal: int = 0
     stop_timeout: int = DEFAULT_STOP_TIMEOUT  # seconds
     timeout: int = 0  # seconds until the container is killed; 0: never
@@ -247,6 +255,7 @@ _RECORDS: dict[str, type[Record]] = {
     "userns": Userns,
     "security": Security,
     "log_opts": LogOptions,
+    "restart": Restart,
 }
 
 

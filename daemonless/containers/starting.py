@@ -14,7 +14,7 @@ from daemonless.containers import netfiles
 from daemonless.containers.ending import forget
 from daemonless.containers.request import RunRequest, needs_storage
 from daemonless.containers.store import Container, ContainerStore, event_details, sync_bundle
-from daemonless.errors import Conflict, NotFound, Unsupported, UsageError
+from daemonless.errors import Conflict, DaemonlessError, NotFound, Unsupported, UsageError
 from daemonless.files import Lock, sync, unlink_if_there, write_atomic
 from daemonless.isolation import cgroups, seccomp
 from daemonless.isolation.launch import Start
@@ -23,13 +23,14 @@ from daemonless.isolation.slirp4netns import Port, Slirp4netns, guest_address
 from daemonless.isolation.userns import mapped_ids
 from daemonless.layers import trash
 from daemonless.record import Record
-from daemonless.supervisor import attach, logs, monitor
+from daemonless.supervisor import attach, logs, monitor, protocol
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
     from daemonless.containers.storage import Ready
+    from daemonless.supervisor.restart import Policy
 
 
 class Started(Record):
@@ -39,7 +40,6 @@ class Started(Record):
     pid: int
     pidfd: int  # of the container's process; -1 if it has ended already
     socket: _socket.socket
-    supervisor: int
 
 
 def start(paths: Paths, container: Container, *, attached: bool = False, preserve_fds: int = 0) -> Started:
@@ -49,11 +49,31 @@ def start(paths: Paths, container: Container, *, attached: bool = False, preserv
     this process's descriptors from 3 on. Raises Conflict if it runs already,
     or what its start reported (exit status 125, 126 or 127).
     """
+    return _start(paths, container, attached=attached, preserve_fds=preserve_fds, hold=False)
+
+
+def initialize(paths: Paths, container: Container) -> None:
+    """Set a container up, but leave the execution of its command to the next `start`.
+
+    Raises Conflict if it lives already, or what the set-up reported.
+    """
+    _start(paths, container, attached=False, preserve_fds=0, hold=True).socket.close()
+
+
+def _start(paths: Paths, container: Container, *, attached: bool, preserve_fds: int, hold: bool) -> Started:
     record = container.record
     check_streams(record["request"]["log_driver"])
     lock = container.try_lock()
     if lock is None:
-        raise Conflict(f"container {record['name']} is already running")
+        container.refresh()
+        status = container.status
+        if status == "initialized" and not hold:
+            return _release(container, attached=attached)
+        raise Conflict(
+            f"container {record['name']} is {status}, so it cannot be initialized"
+            if hold
+            else f"container {record['name']} is already running"
+        )
     ready = None
     streams: tuple[int, ...] = ()
     try:
@@ -63,15 +83,13 @@ def start(paths: Paths, container: Container, *, attached: bool = False, preserv
                 "start it with that one, or remove it: daemonless rm",
             )
         request = RunRequest.from_dict(record["request"])
-        if needs_storage(request, paths.data):
-            from daemonless.containers.storage import make_ready  # noqa: PLC0415 - for who has volumes only
-
-            ready = make_ready(paths, container, request)
+        ready = _ready(paths, container, request)
         job = _job(paths, container, request, lock, ready, attached=attached, preserve_fds=preserve_fds)
         if request.log_driver == "passthrough":
             stdin = os.dup(0) if request.interactive else os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
             streams = stdin, os.dup(1), os.dup(2)
             job = job.replace(streams=streams)
+        job = job.replace(hold=hold)
         failpoints.reach("start.supervisor")
         keep = (*range(3, 3 + preserve_fds), *(ready.lock_fds if ready else ()), *streams)
         supervisor, socket = monitor.spawn(job, keep=keep)
@@ -82,17 +100,41 @@ def start(paths: Paths, container: Container, *, attached: bool = False, preserv
         for fd in streams:
             os.close(fd)
     try:
-        pid = attach.wait_ready(socket)
+        return _started(container, socket)
     except BaseException:
         socket.close()
         os.waitpid(supervisor, 0)
         raise
+
+
+def _ready(paths: Paths, container: Container, request: RunRequest) -> Ready | None:
+    if not needs_storage(request, paths.data):
+        return None
+    from daemonless.containers.storage import make_ready  # noqa: PLC0415 - for who has volumes only
+
+    return make_ready(paths, container, request)
+
+
+def _release(container: Container, *, attached: bool) -> Started:
+    """Let a container that was set up execute its command."""
+    socket = attach.connect(container.run_directory)
+    try:
+        socket.send(protocol.RELEASE + (b"a" if attached else b""))
+        return _started(container, socket)
+    except BaseException:
+        socket.close()
+        raise
+
+
+def _started(container: Container, socket: _socket.socket) -> Started:
+    """Wait for the outcome of the start; raises what it reported."""
+    pid = attach.wait_ready(socket)
     container.refresh()
     try:
         pidfd = container.pidfd()
     except NotFound:
         pidfd = -1
-    return Started(container=container, pid=pid, pidfd=pidfd, socket=socket, supervisor=supervisor)
+    return Started(container=container, pid=pid, pidfd=pidfd, socket=socket)
 
 
 def check_streams(log_driver: str) -> None:
@@ -113,8 +155,12 @@ def _job(
     *,
     attached: bool,
     preserve_fds: int,
+    again: bool = False,
 ) -> monitor.Job:
-    """Gather what the supervisor needs from the bundle; nothing else is consulted."""
+    """Gather what the supervisor needs from the bundle; nothing else is consulted.
+
+    `again` is for a further run under the same supervisor.
+    """
     spec = container.spec()
     if ready and ready.variables:
         spec = with_variables(spec, ready.variables)
@@ -133,6 +179,7 @@ def _job(
         make_cwd=not request.workdir,
         reaper=request.init,
         upper=f"{container.directory}/upper",
+        remount=again,
         preserve_fds=preserve_fds,
         sources=tuple(ready.sources) if ready else (),
         cgroup=cgroups.create(container.id) or "",
@@ -140,31 +187,61 @@ def _job(
 
     details = event_details(container.record)
 
+    def event(action: str, **more: Any) -> None:
+        told = details
+        if action != "start":
+            container.refresh()  # it may have been renamed
+            try:
+                told = event_details(container.record)
+            except DaemonlessError:  # it is being removed
+                pass
+        events.record(paths, "container", action, container.id, **more, **told)
+
+    def run_again() -> monitor.Job:
+        cgroups.remove(start.cgroup)
+        container.refresh()
+        storage = _ready(paths, container, request)
+        try:
+            return _job(
+                *(paths, container, request, lock, storage),
+                attached=False,
+                preserve_fds=preserve_fds,
+                again=True,
+            )
+        except BaseException:
+            if storage:
+                storage.release()
+            raise
+
     def settle() -> None:
         failpoints.reach("start.settle")
         if ready:
             ready.settle()
-        events.record(paths, "container", "start", container.id, **details)
+        event("start")
+        if again:
+            return
         ContainerStore(paths).sweep()
         cgroups.sweep()
         if not request.rm:  # a container that ends with its run need not survive a power loss
             sync_bundle(container.directory)
             ContainerStore(paths).sync()
+        if request.restart.policy != "no":
+            _forget_stop(container)
 
-    def finish(exit_record: dict[str, Any]) -> None:
+    def finish(exit_record: dict[str, Any], goes_on: bool) -> None:
         if ready:
             ready.release()  # of a start that failed; the volumes may go with the container
-        if exit_record["started"]:
-            code = exit_record["exitCode"]
-            events.record(paths, "container", "died", container.id, exitCode=code, **details)
         if request.rm or not container.is_there:
-            forget(paths, container)
+            if not goes_on:
+                forget(paths, container)
         else:
             text = jsonio.dumps(exit_record).encode()
             try:
                 write_atomic(f"{container.directory}/exit.json", text, durable=False)
             except OSError:  # the disk is full; the run directory is on another
                 write_atomic(f"{container.run_directory}/exit.json", text, durable=False)
+            if goes_on:
+                return
             failpoints.reach("end.state")
             unlink_if_there(f"{container.run_directory}/state.json")
 
@@ -185,6 +262,8 @@ def _job(
         bundle=container.directory,
         lock=lock,
         start=start,
+        again=run_again,
+        event=event,
         settle=settle,
         finish=finish,
         afterwards=afterwards,
@@ -193,7 +272,29 @@ def _job(
         interactive=request.interactive,
         close_stdin_with_client=attached,
         timeout=request.timeout,
+        policy=_policy(request),
     )
+
+
+def _policy(request: RunRequest) -> Policy | None:
+    restart = request.restart
+    if restart.policy == "no":
+        return None
+    from daemonless.supervisor.restart import Policy  # noqa: PLC0415 - a module less for the others
+
+    return Policy(name=restart.policy, retries=restart.retries)
+
+
+def _forget_stop(container: Container) -> None:
+    """Correct, now that it runs again, what exit.json says about who ended it.
+
+    Whoever brings containers back after a reboot asks that file, and a machine that crashes leaves
+    no newer one.
+    """
+    last = container.exit
+    if last and last.get("stoppedByUser"):
+        text = jsonio.dumps({**last, "stoppedByUser": False}).encode()
+        write_atomic(f"{container.directory}/exit.json", text)
 
 
 def _open_log(container: Container, request: RunRequest) -> logs.Log:

@@ -7,10 +7,12 @@
     DATA/names/NAME                     symlink to ID; its exclusive creation is what makes a name unique
     RUN/containers/ID/state.json        the running process; written by the supervisor
     RUN/containers/ID/lock              held while the supervisor lives
-    RUN/containers/ID/paused.json       its processes are stopped for now; written by pause
+    RUN/containers/ID/stop              it is to stay ended; held while somebody stops it
+    RUN/containers/ID/paused.json       its processes are frozen; written by pause
 
-Status is derived from these, never stored: a held lock means running, otherwise exit.json tells,
-and a start that left neither (its supervisor was killed) counts as exited. Reading takes no lock.
+Status is derived from these, never stored: a held lock means that it lives as state.json says,
+otherwise exit.json tells, and a start that left neither (its supervisor was killed) counts as
+exited. Reading takes no lock.
 
 Who makes or removes a container holds DATA/tmp/ID.lock meanwhile, so that `sweep` can tell what
 was left half done by somebody who died. Who starts or removes one holds its RUN lock.
@@ -36,6 +38,7 @@ from daemonless.files import (
     unlink_if_there,
     write_atomic,
 )
+from daemonless.supervisor import protocol
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -64,7 +67,7 @@ _EXIT_TYPES: dict[str, type] = {
     "oomKilled": bool,
     "error": str,
 }
-PAUSE_MARK = "paused.json"
+PAUSE_MARK = protocol.PAUSE_MARK
 _STATE_TYPES: dict[str, type] = {"pid": int, "startTime": int, "bootId": str, "started": str, "ports": list}
 
 
@@ -190,8 +193,8 @@ class Container:
 
     @property
     def is_running(self) -> bool:
-        """Whether a supervisor holds the container's lock and has recorded a process."""
-        return self.is_supervised and self.state is not None
+        """Whether a supervisor lives and has recorded a process: running, paused or being stopped."""
+        return self.status in ("running", "paused", "stopping")
 
     @property
     def is_supervised(self) -> bool:
@@ -200,8 +203,14 @@ class Container:
 
     @property
     def status(self) -> str:
-        """`created`, `running`, `paused` or `exited`."""
-        if self.is_running:
+        """The status in podman's words: what the supervisor is at, or how the last run was left."""
+        state = self.state
+        if state is not None and self.is_supervised:
+            status: str = state.get("status", "running")
+            if status != "running":
+                return status  # initialized, restarting
+            if lock_is_held(f"{self.run_directory}/{protocol.STOP_MARK}"):
+                return "stopping"
             return "paused" if self.is_paused else "running"
         if self.exit is not None:
             return "exited" if self.exit["started"] else "created"
@@ -291,7 +300,7 @@ class Container:
         Identity is pid and start time: a recycled pid is never signalled (shared invariant S-9).
         """
         state = self.state
-        if state is None or not self.is_supervised:
+        if state is None or not state["pid"] or not self.is_supervised:
             raise NotFound(f"container {self._shown} is not running")
         try:
             pidfd = os.pidfd_open(state["pid"])

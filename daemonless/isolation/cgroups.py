@@ -38,7 +38,7 @@ def create(container_id: str) -> str | None:
     path = f"{parent}/{_PREFIX}{container_id[:12]}"
     try:
         os.mkdir(path)
-    except FileExistsError:  # of an earlier run whose supervisor was killed; it is empty
+    except FileExistsError:  # of an earlier run whose supervisor was killed
         freeze(path, frozen=False)
     except OSError:
         return None
@@ -65,19 +65,33 @@ def freeze(path: str, *, frozen: bool) -> bool:
 
 def is_frozen(path: str) -> bool:
     """Whether every process of the cgroup has stopped (cgroup.events of cgroups(7))."""
-    return _is_set(path, b"frozen 1")
+    return _counter(f"{path}/cgroup.events", b"frozen") > 0
 
 
 def is_populated(path: str) -> bool:
     """Whether there is such a cgroup and a process lives in it or below."""
-    return bool(path) and _is_set(path, b"populated 1")
+    return bool(path) and _counter(f"{path}/cgroup.events", b"populated") > 0
 
 
-def _is_set(path: str, line: bytes) -> bool:
+def had_oom_kill(path: str) -> bool:
+    """Whether the kernel killed a process of the cgroup for want of memory.
+
+    Known only where the memory controller is enabled for it: memory.events is missing otherwise.
+    """
+    return bool(path) and _counter(f"{path}/memory.events", b"oom_kill") > 0
+
+
+def _counter(path: str, name: bytes) -> int:
+    """Return a value of a flat keyed file (cgroups v2, "Interface Files"); 0 if it is not there."""
     try:
-        return line in read_file(f"{path}/cgroup.events", 1 << 16).splitlines()
+        lines = read_file(path, 1 << 16).splitlines()
     except (OSError, DaemonlessError):
-        return False
+        return 0
+    for line in lines:
+        key, _, value = line.partition(b" ")
+        if key == name and value.isdigit():
+            return int(value)
+    return 0
 
 
 def remove(path: str) -> None:

@@ -66,6 +66,8 @@ def _init(start: Start, channel: Channel, step: list[str]) -> NoReturn:
     step[0] = "mount the root filesystem"
     if start.upper:
         rootfs.own_upper(start.upper)
+    if start.remount:
+        _allow_remount(start.upper)
     root_fd = rootfs.mount_root(spec)
     step[0] = "mount"
     owed = rootfs.mount_all(root_fd, spec, start.sources)
@@ -110,6 +112,21 @@ def _init(start: Start, channel: Channel, step: list[str]) -> NoReturn:
     if start.reaper:
         reap_for(dropped)  # returns in the child that becomes the command
     execute(args, environment, directory, dropped, start.preserve_fds)
+
+
+def _allow_remount(upper: str) -> None:
+    """Remove what makes a volatile overlay refuse to be mounted again (overlayfs, "Volatile mount").
+
+    It guards against data that a crash has lost; what was written under this same supervisor is
+    there.
+    """
+    incompat = f"{upper.rpartition('/')[0]}/work/work/incompat"
+    try:
+        os.unlink(f"{incompat}/volatile/dirty")
+        os.rmdir(f"{incompat}/volatile")
+        os.rmdir(incompat)
+    except FileNotFoundError:  # it is not volatile
+        pass
 
 
 def _name_host(spec: dict[str, Any]) -> None:

@@ -44,6 +44,7 @@ class Start(Record):
     make_cwd: bool = False  # the image's WORKDIR may be missing and is made; one asked for must exist
     reaper: bool = False  # --init
     upper: str = ""  # writable directory of the overlay
+    remount: bool = False  # this supervisor has mounted the overlay before
     preserve_fds: int = 0  # how many descriptors from 3 on the process inherits
     sources: tuple[tuple[str, Source], ...] = ()  # by destination: what mounts need beside the spec
     cgroup: str = ""  # directory of the container's own cgroup, if it could have one

@@ -176,10 +176,10 @@ class Slirp4netns:
                 pass
             os.waitpid(self.pid, 0)
             self.pid = -1
-        for fd in (self._exit, self._output):
+        for fd in (self._exit, self._output, self._ready):
             if fd >= 0:
                 os.close(fd)
-        self._exit = self._output = -1
+        self._exit = self._output = self._ready = -1
         if self.options.ports:
             unlink_if_there(f"{self._directory}/{_API_SOCKET}")
 

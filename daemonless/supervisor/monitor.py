@@ -2,7 +2,8 @@
 
 It owns what outlives the command: the container's streams, the log, the network helper, the
 state file and the exit record. It sleeps in poll(2) unless something happens, and needs nothing
-but its own bundle directory to do its work.
+but its own bundle directory to do its work. It starts the container again where a policy or a
+person wants that; when, is decided in a module of its own.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ import time
 
 from daemonless import failpoints, jsonio, syscalls
 from daemonless.clock import timestamp
-from daemonless.errors import DaemonlessError
+from daemonless.errors import DaemonlessError, SetupFailed
 from daemonless.files import Lock, boot_id, process_start_time, unlink_if_there, write_atomic
+from daemonless.isolation import cgroups
 from daemonless.isolation.launch import Launched, Start, launch
 from daemonless.isolation.slirp4netns import Slirp4netns
 from daemonless.isolation.sync import pack_error
@@ -34,10 +36,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from daemonless.supervisor.restart import BackOff, Policy
+
 _SIGHUP, _SIGINT, _SIGQUIT, _SIGKILL, _SIGTERM = 1, 2, 3, 9, 15
 _F_SETPIPE_SZ = 1031
 _WIDE_PIPE, _WIDE_CHUNK = 1 << 20, 1 << 18  # bytes, for a container that prints a lot
+_NEVER = float("inf")  # as a time of the monotonic clock
+_LONGEST_POLL = 1 << 30  # ms; poll(2) takes an int
 _READABLE = select.POLLIN | select.POLLHUP | select.POLLERR
+
+
+_NO_PROCESS = Launched(pid=-1, pidfd=-1, console=-1)
 
 
 def _nothing() -> None:
@@ -45,16 +54,17 @@ def _nothing() -> None:
 
 
 class Job(Record):
-    """What to supervise; plain data from the bundle, and what the model wants done at the end."""
+    """What to supervise in one run; plain data from the bundle, and what the model wants done."""
 
     run_directory: str  # holds state.json, the lock and the attach socket
     bundle: str  # what is gone when the container has been removed
     lock: Lock  # taken by who asked for the start, held by the supervisor as long as it lives
     start: Start
     open_log: Callable[[], Log]
-    finish: Callable[
-        [dict[str, Any]], None
-    ]  # takes the exit record; makes it durable or removes the container
+    again: Callable[[], Job]  # returns the job of the next run; raises what is wrong with it
+    event: Callable[..., None]  # takes a container event's action and details
+    # takes the exit record, and whether another run follows; writes it or removes the container
+    finish: Callable[[dict[str, Any], bool], None]
     settle: Callable[[], None] = _nothing  # what may happen once the container runs
     afterwards: Callable[[], None] = _nothing  # what may happen once everybody knows of its end
     network: Slirp4netns | None = None
@@ -62,6 +72,8 @@ class Job(Record):
     interactive: bool = False
     close_stdin_with_client: bool = False  # stdin ends with the first client, as in a pipeline
     timeout: int = 0  # seconds until the container is killed; 0: never
+    policy: Policy | None = None
+    hold: bool = False  # execute the command only when a client releases it
 
 
 def supervise(job: Job, client_socket: _socket.socket) -> None:
@@ -72,32 +84,47 @@ def supervise(job: Job, client_socket: _socket.socket) -> None:
     for number in (_SIGHUP, _SIGINT, _SIGQUIT):
         _signal.signal(number, _signal.SIG_IGN)
     client = Client(client_socket, may_hold_up=job.close_stdin_with_client)
+    monitor = _Monitor(job, client)
     try:
         os.chdir(job.run_directory)
-        monitor = _Monitor(job, client)
+        for name in (protocol.STOP_MARK, protocol.RESTART_MARK, protocol.PAUSE_MARK):
+            unlink_if_there(name)  # of an earlier supervisor
+        monitor.open()
+        monitor.start()
     except (DaemonlessError, OSError) as error:
         if job.network:
             job.network.stop()
         status = error.exit_status if isinstance(error, DaemonlessError) else 125
-        job.finish(exit_record("", status, error=str(error)))
-        client.send(protocol.FAILED + pack_error(error, "start the container"))
+        job.finish(exit_record("", status, error=str(error)), False)
+        monitor.starter.send(protocol.FAILED + pack_error(error, "start the container"))
     else:
-        monitor.run()
+        job = monitor.live()
     failpoints.reach("end.unlock")
     job.lock.release()
     job.afterwards()
 
 
-def exit_record(started: str, code: int, *, signal: int = 0, error: str = "") -> dict[str, Any]:
-    """Return the content of exit.json."""
+def exit_record(
+    started: str,
+    code: int,
+    *,
+    signal: int = 0,
+    error: str = "",
+    restarts: int = 0,
+    oom_killed: bool = False,
+    stopped: bool = False,
+) -> dict[str, Any]:
+    """Return the content of exit.json; `stopped` says that a person ended the container."""
     return {
         "schema": 1,
         "exitCode": code,
         "signal": signal,
-        "oomKilled": False,
+        "oomKilled": oom_killed,
         "started": started,
         "finished": timestamp(),
         "error": error,
+        "restarts": restarts,
+        "stoppedByUser": stopped,
     }
 
 
@@ -111,35 +138,55 @@ def _listen() -> _socket.socket:
 
 
 class _Monitor:
+    """The life of one container: `open`, `start`, then `live` until it stays ended."""
+
     def __init__(self, job: Job, client: Client) -> None:
         self.job = job
         self.clients = {client.socket.fileno(): client}
         self.first_client = client.socket.fileno()
-        failpoints.reach("start.log")
-        self.log = job.open_log()
-        self.poll = select.poll()
-        self.awaited: dict[int, int] = {}  # what the poll object awaits
-        failpoints.reach("start.socket")
-        self.listener = _listen()
-        self.state = b""
+        self.starter = client  # who waits for the outcome of the start
+        self.released = False
+        self.ending = False  # this supervisor was told to end
+        self.restarts = 0
+        self.back_off: BackOff | None = None
         self.started = ""
+        self.started_at = 0.0  # monotonic
+        self.kill_at = _NEVER  # monotonic
+        self.watch: Watch | None = None
+        self.state = b""
+        self.awaited: dict[int, int] = {}  # what the poll object awaits
+        self.process = _NO_PROCESS
         self.outputs: dict[int, int] = {}  # descriptor to read: stream number
         self.chunk = protocol.CHUNK  # bytes of output to read at once
         self.stdin = -1
         self.input: list[bytes] = []  # what the container has not taken yet
         self.input_ended = False
-        self.process = self._start()
+
+    def open(self) -> None:
+        """Make what lasts for all runs: the log and the socket for clients."""
+        failpoints.reach("start.log")
+        self.log = self.job.open_log()
+        self.poll = select.poll()
+        failpoints.reach("start.socket")
+        self.listener = _listen()
+        _signal.signal(_SIGTERM, self._pass_on)
+
+    def start(self) -> None:
+        """Start the container's process; raises what the start reported."""
+        self.process = self._launch()
         if self.process.console >= 0:
             self.stdin = self.process.console
             self.outputs = {self.process.console: STDOUT}
         for fd in (*self.outputs, self.stdin):
             if fd >= 0:
                 os.set_blocking(fd, False)
-        _signal.signal(_SIGTERM, self._pass_on)
-        failpoints.reach("start.ready")
-        self._tell(client, protocol.READY + jsonio.dumps({"pid": self.process.pid}).encode())
+        if self.ending:  # told so while it started
+            self._pass_on(_SIGTERM, None)
+        if not self.restarts:
+            failpoints.reach("start.ready")
+            self._tell(self.starter, protocol.READY + jsonio.dumps({"pid": self.process.pid}).encode())
 
-    def _start(self) -> Launched:
+    def _launch(self) -> Launched:
         job = self.job
         theirs: list[int] = []
         if not job.start.spec["process"].get("terminal"):
@@ -149,10 +196,36 @@ class _Monitor:
         else:
             start = job.start
         try:
-            return launch(start, job.network, self._record_state)
+            return launch(start, job.network, self._ready)
+        except BaseException:
+            self._close_streams()
+            raise
         finally:
             for fd in theirs:
                 os.close(fd)
+
+    def _ready(self, pid: int) -> None:
+        """Record the process, whose execve is all that is left to do."""
+        if self.job.hold:
+            self._hold(pid)
+        self.started = timestamp()
+        self._record_state("running", pid)
+        failpoints.reach("start.exec")
+
+    def _hold(self, pid: int) -> None:
+        """Serve clients until one releases the process; raises SetupFailed if it is killed before."""
+        self._record_state("initialized", pid)
+        self._tell(self.starter, protocol.READY + jsonio.dumps({"pid": pid}).encode())
+        self.job.event("init")
+        pidfd = os.pidfd_open(pid)
+        self.process = _NO_PROCESS.replace(pidfd=pidfd)
+        try:
+            while not self.released:
+                if pidfd in self._turn(_NEVER):
+                    raise SetupFailed("the container was ended before it was started", exit_status=137)
+        finally:
+            self.process = _NO_PROCESS
+            os.close(pidfd)
 
     def _make_streams(self) -> list[int]:
         if self.job.streams:
@@ -166,29 +239,28 @@ class _Monitor:
         self.outputs = {out_read: STDOUT, err_read: STDERR}
         return [stdin, out_write, err_write]
 
-    def _record_state(self, pid: int) -> None:
-        self.started = timestamp()
+    def _record_state(self, status: str, pid: int) -> None:
         ports = self.job.network.ports if self.job.network else ()
         state = {
             "schema": 1,
-            "status": "running",
+            "status": status,
             "pid": pid,
-            "startTime": process_start_time(pid),
+            "startTime": process_start_time(pid) if pid else 0,
             "bootId": boot_id(),
             "started": self.started,
             "supervisor": os.getpid(),
             "cgroup": self.job.start.cgroup,
             "ports": [port.as_dict() for port in ports],
+            "restarts": self.restarts,
         }
         self.state = jsonio.dumps(state).encode()
         failpoints.reach("start.state")
         write_atomic(f"{self.job.run_directory}/state.json", self.state, durable=False)
-        failpoints.reach("start.exec")
 
-    def _regain(self) -> None:
+    def _regain(self, watch: Watch) -> None:
         """Make the runtime directory anew, which has been deleted; or end with the container."""
         try:
-            if self.watch.regain(self.job.bundle):
+            if watch.regain(self.job.bundle):
                 write_atomic(f"{self.job.run_directory}/state.json", self.state, durable=False)
                 self.listener.close()
                 self.listener = _listen()
@@ -199,47 +271,115 @@ class _Monitor:
 
     def _pass_on(self, number: int, _frame: object) -> None:
         """Hand a signal for the supervisor to the container, whose end then ends us."""
-        try:
-            _signal.pidfd_send_signal(self.process.pidfd, number)
-        except ProcessLookupError:
-            pass
+        self.ending = True
+        self._signal(number)
+
+    def _signal(self, number: int) -> None:
+        if self.process.pidfd >= 0:
+            try:
+                _signal.pidfd_send_signal(self.process.pidfd, number)
+            except ProcessLookupError:
+                pass
 
     # --- the loop ---------------------------------------------------------------------------
 
-    def run(self) -> None:
-        """Serve until the container's process ends, then leave its exit record."""
-        deadline = time.monotonic() + self.job.timeout if self.job.timeout else 0.0
+    def live(self) -> Job:
+        """Serve until the container's process has ended and stays so; return the job of its last run."""
         self.watch = Watch(self.job.lock, (protocol.SOCKET_NAME, "state.json"))
+        record = self._run()
+        while True:
+            if record["started"]:
+                self.job.event("died", exitCode=record["exitCode"])
+            delay = self._delay(record)
+            if delay is None:
+                break
+            self._end_run(record)
+            if not self._back_off(delay):
+                record["stoppedByUser"] = self._is_marked(protocol.STOP_MARK)
+                break
+            record = self._run_again()
+        self._finish(record)
+        return self.job
+
+    def _delay(self, record: dict[str, Any]) -> float | None:
+        """Return how many seconds to wait before the next run, or None if there is none."""
+        record["stoppedByUser"] = self._is_marked(protocol.STOP_MARK)
+        if record["stoppedByUser"] or self.ending:
+            return None
+        if self._is_marked(protocol.RESTART_MARK):
+            unlink_if_there(protocol.RESTART_MARK)
+            return 0.0
+        policy = self.job.policy
+        if policy is None or not policy.applies(record["exitCode"], self.restarts):
+            return None
+        if self.back_off is None:
+            self.back_off = policy.back_off()
+        return self.back_off.delay(time.monotonic() - self.started_at)
+
+    def _is_marked(self, mark: str) -> bool:
+        return os.access(mark, os.F_OK)
+
+    def _back_off(self, delay: float) -> bool:
+        """Serve clients for `delay` seconds; False as soon as the container is to stay ended.
+
+        Who marks it as stopped connects afterwards, which ends the sleep.
+        """
+        until = time.monotonic() + delay
+        while not (self.ending or self._is_marked(protocol.STOP_MARK)):
+            now = time.monotonic()
+            if now >= until:
+                return True
+            self._turn(min(until, now + 1))  # SIGTERM does not end a poll
+        return False
+
+    def _run_again(self) -> dict[str, Any]:
+        """Start the container once more and serve it; the exit record tells of a failed start too."""
+        self.restarts += 1
+        self.started, self.started_at = timestamp(), time.monotonic()
+        try:
+            self.job = self.job.again().replace(streams=self.job.streams)
+            self.start()
+        except (DaemonlessError, OSError) as error:
+            if self.job.network:
+                self.job.network.stop()
+            status = error.exit_status if isinstance(error, DaemonlessError) else 125
+            return exit_record(self.started, status, error=str(error), restarts=self.restarts)
+        self.job.event("restart")
+        return self._run()
+
+    def _run(self) -> dict[str, Any]:
+        """Serve until the container's process ends; return the exit record."""
+        self.started_at = time.monotonic()
+        self.kill_at = self.started_at + self.job.timeout if self.job.timeout else _NEVER
         try:
             self.job.settle()
         except (DaemonlessError, OSError):  # on a full disk, say: the container is none the worse
             pass
-        while True:
-            self._register()
-            events = dict(self.poll.poll(self._milliseconds(deadline)))
-            if deadline and time.monotonic() >= deadline:
-                self._pass_on(_SIGKILL, None)
-                deadline = 0.0
-            self._serve(events)
-            if self.process.pidfd in events:
-                break
+        while self.process.pidfd not in self._turn(self.kill_at):
+            if time.monotonic() >= self.kill_at:
+                self._signal(_SIGKILL)
+                self.kill_at = _NEVER
         self._drain()
-        self._finish()
+        return self._reap()
 
-    def _milliseconds(self, deadline: float) -> int | None:
-        """Return how long to wait at most: until `deadline`, or until a client is out of time."""
-        deadlines = [client.deadline for client in self.clients.values() if client.deadline]
-        if deadline:
-            deadlines.append(deadline)
-        return max(0, int((min(deadlines) - time.monotonic()) * 1000) + 1) if deadlines else None
+    def _turn(self, until: float) -> dict[int, int]:
+        """Sleep until something happens, at most until that time (monotonic), and serve it."""
+        self._register()
+        until = min([until, *(client.deadline for client in self.clients.values() if client.deadline)])
+        wait = None
+        if until != _NEVER:
+            wait = min(max(0, int((until - time.monotonic()) * 1000) + 1), _LONGEST_POLL)
+        events = dict(self.poll.poll(wait))
+        self._serve(events)
+        return events
 
     def _register(self) -> None:
         """Say what is awaited: output only while every client keeps up, input only when wanted."""
         behind = any(client.is_behind for client in self.clients.values())
         interest = dict.fromkeys(self.outputs, 0 if behind else select.POLLIN)
-        interest[self.process.pidfd] = interest[self.listener.fileno()] = select.POLLIN
-        if self.watch.fd >= 0:
-            interest[self.watch.fd] = select.POLLIN
+        for fd in (self.process.pidfd, self.listener.fileno(), self.watch.fd if self.watch else -1):
+            if fd >= 0:
+                interest[fd] = select.POLLIN
         if self.input:
             interest[self.stdin] = interest.get(self.stdin, 0) | select.POLLOUT
         for fd, client in self.clients.items():
@@ -268,8 +408,8 @@ class _Monitor:
             # _socket's own accept: socket.socket would add no more than a wrapper
             socket = _socket.socket(fileno=self.listener._accept()[0])  # type: ignore[attr-defined]
             self.clients[socket.fileno()] = Client(socket)
-        if self.watch.fd in events and self.watch.is_lost():
-            self._regain()
+        if self.watch and self.watch.fd in events and self.watch.is_lost():
+            self._regain(self.watch)
 
     def _read_output(self, fd: int) -> bool:
         """Take one chunk of output; False when there is none now or ever again."""
@@ -336,6 +476,11 @@ class _Monitor:
                     self._close_output(fd)
         elif kind == protocol.WATCH:
             client.watches_only = True
+        elif kind == protocol.RELEASE and not self.released:
+            self.released = True
+            self.starter = client
+            if payload:
+                self.first_client = client.socket.fileno()
         return bool(packet)
 
     def _feed(self) -> None:
@@ -388,10 +533,46 @@ class _Monitor:
             while fd in self.outputs and self._read_output(fd):
                 pass
 
-    def _finish(self) -> None:
+    def _reap(self) -> dict[str, Any]:
+        """Collect the ended process and what belonged to its run alone; return the exit record."""
         _, status = os.waitpid(self.process.pid, 0)
         code = os.waitstatus_to_exitcode(status)
-        record = exit_record(self.started, code if code >= 0 else 128 - code, signal=max(0, -code))
+        os.close(self.process.pidfd)
+        self.process = _NO_PROCESS
+        self._close_streams()
+        oom_killed = cgroups.had_oom_kill(self.job.start.cgroup)
+        if oom_killed:
+            self.job.event("oom")
+        return exit_record(
+            self.started,
+            code if code >= 0 else 128 - code,
+            signal=max(0, -code),
+            restarts=self.restarts,
+            oom_killed=oom_killed,
+        )
+
+    def _close_streams(self) -> None:
+        for fd in {*self.outputs, self.stdin} - {-1}:
+            os.close(fd)
+        self.outputs = {}
+        self.stdin = -1
+        self.input = []
+        self.input_ended = False
+
+    def _end_run(self, record: dict[str, Any]) -> None:
+        """Leave the exit record of a run that another one follows; who took part in it is let go."""
+        if self.job.network:
+            self.job.network.stop()
+        try:
+            self.job.finish(record, True)
+            self._record_state("restarting", 0)
+        except OSError:  # the disk is full; the container goes on all the same
+            pass
+        self._dismiss(record, [client for client in self.clients.values() if not client.watches_only])
+        self.first_client = -1
+
+    def _finish(self, record: dict[str, Any]) -> None:
+        """Leave the exit record that stays, and tell everybody."""
         network = self.job.network
         if network and network.ports:
             network.stop()  # who hears of the end may publish the same ports again
@@ -400,12 +581,19 @@ class _Monitor:
         unlink_if_there(protocol.SOCKET_NAME)
         try:
             failpoints.reach("end.record")
-            self.job.finish(record)
+            self.job.finish(record, False)
         except OSError:  # nowhere to write it: those who wait are told all the same
             pass
         failpoints.reach("end.tell")
-        packet = protocol.EXIT + jsonio.dumps(record).encode()
-        for client in list(self.clients.values()):
+        self._dismiss({**record, "restarting": False}, [*self.clients.values()])
+        if network:
+            network.stop()  # takes 20 ms: the kernel waits for a grace period to remove the tap device
+
+    def _dismiss(self, record: dict[str, Any], clients: list[Client]) -> None:
+        """Send clients the exit record, after all else, and close their connections."""
+        packet = protocol.EXIT + jsonio.dumps({"restarting": True, **record}).encode()
+        for client in clients:
+            del self.clients[client.socket.fileno()]
             client.socket.setblocking(True)
             client.socket.settimeout(5)
             client.pending.append(packet)
@@ -415,8 +603,6 @@ class _Monitor:
             except OSError:  # the client is gone or does not read; the record is on disk
                 pass
             client.socket.close()
-        if network:
-            network.stop()  # takes 20 ms: the kernel waits for a grace period to remove the tap device
 
 
 def spawn(job: Job, keep: tuple[int, ...] = ()) -> tuple[int, _socket.socket]:

@@ -329,3 +329,41 @@ def test_whatever_is_typed_errors_are_one_line(text):
             parse(text)
         except UsageError as error:
             assert error.message.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("no", ("no", 0)),
+        ("never", ("no", 0)),
+        ("", ("no", 0)),
+        ("always", ("always", 0)),
+        ("unless-stopped", ("unless-stopped", 0)),
+        ("on-failure", ("on-failure", 0)),
+        ("on-failure:3", ("on-failure", 3)),
+    ],
+)
+def test_restart_policy(text: str, expected: tuple[str, int]) -> None:
+    assert grammar.restart_policy(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("disabled", "--restart=no"),
+        ("Always", "--restart=always"),
+        ("onfailure", "--restart=on-failure"),
+        ("unless_stopped", "--restart=unless-stopped"),
+        ("sometimes", "it is one of no, always"),
+    ],
+)
+def test_a_restart_policy_that_does_not_exist_has_a_hint(text: str, hint: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        grammar.restart_policy(text)
+    assert hint in caught.value.hint
+
+
+@pytest.mark.parametrize("text", ["always:3", "on-failure:", "on-failure:-1", "on-failure:many"])
+def test_bad_numbers_of_restarts(text: str) -> None:
+    with pytest.raises(UsageError):
+        grammar.restart_policy(text)

@@ -26,6 +26,15 @@ Rm = Annotated[
     bool,
     typer.Option("--rm", help="Remove the container when it ends.", rich_help_panel=PANEL),
 ]
+Restart = Annotated[
+    str,
+    typer.Option(
+        "--restart",
+        metavar="POLICY",
+        help="Start the container again when it ends: no, always, unless-stopped, or on-failure:TIMES.",
+        rich_help_panel=PANEL,
+    ),
+]
 StopSignal = Annotated[
     str | None,
     typer.Option(
