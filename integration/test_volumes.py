@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Registry
-from harness import Cli
+from harness import Cli, eventually
 from layouts import busybox_layer, layer, make_layout
 
 AS_ROOT = ("unshare", "--map-root-user", "--map-auto")
@@ -329,6 +329,26 @@ def test_a_throw_away_overlay_is_new_at_every_start(cli: Cli, image: str, direct
     cli(*create, script)
     for _ in range(2):
         assert cli("start", "-a", "c").stdout == "of the host\n"
+
+
+def test_volumes_secrets_and_overlays_through_restarts(cli: Cli, image: str, directory: Path) -> None:
+    """A restart by the supervisor is a start: nothing is filled anew, overlays are, secrets stay."""
+    cli("secret", "create", "pw", "-", input="value")
+    mounts = (
+        "-v",
+        "data:/etc",
+        "-v",
+        f"{directory}:/o:O",
+        "--secret",
+        "pw",
+        "--secret",
+        "pw,type=env,target=V",
+    )
+    script = "rm -f /etc/passwd; ls /etc | grep -c group; cat /o/given; echo new >/o/given; echo $V; exit 3"
+    options = ("--network=none", "--name", "c", "--restart=on-failure:2", *mounts)
+    cli("run", *options, image, "sh", "-c", script, status=3)
+    eventually(lambda: cli("logs", "c").stdout == "1\nof the host\nvalue\n" * 3)
+    cli("secret", "rm", "pw")
 
 
 def test_volumes_from(cli: Cli, image: str, directory: Path) -> None:

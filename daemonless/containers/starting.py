@@ -188,6 +188,8 @@ def _job(
     details = event_details(container.record)
 
     def event(action: str, **more: Any) -> None:
+        if action == "init" and ready:
+            ready.settle()  # the volumes are filled, and it may be long until the start
         told = details
         if action != "start":
             container.refresh()  # it may have been renamed
