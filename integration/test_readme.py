@@ -32,7 +32,7 @@ def pattern(shown: str) -> str:
     return "".join(lines)
 
 
-PAGES = ["README.md", *(f"docs/{page}.md" for page in ("events", "files", "inspecting", "volumes"))]
+PAGES = ["README.md", *(f"docs/{page}.md" for page in ("events", "files", "inspecting", "logs", "volumes"))]
 
 
 @pytest.mark.parametrize("file", PAGES)
