@@ -97,6 +97,17 @@ def test_a_stopped_reader_holds_nobody_up_for_long(cli: Cli, image: str) -> None
     assert stopped.returncode == 125 and b"connection" in error
 
 
+def test_the_reader_of_a_pipeline_loses_nothing(cli: Cli, image: str) -> None:
+    """However late it reads: the container has ended, and what it printed still waits."""
+    script = "yes 0123456789abcdef | head -n 20000; echo end; exit 5"
+    reader = cli.start("run", "--name=a", "--network=none", image, "sh", "-c", script)
+    eventually(lambda: cli("ps", "-aq", "--filter=status=exited").lines)
+    eventually(lambda: cli("rm", "a", status=None).status == 0)
+    time.sleep(5.5)  # longer than the supervisor waits for others
+    out, _ = reader.communicate(timeout=20)
+    assert (reader.returncode, len(out), out[-5:]) == (5, 20000 * 17 + 4, b"\nend\n")
+
+
 def settings(terminal: Terminal) -> str:
     """Return the terminal's modes without its size."""
     return terminal.modes().partition("\n")[2]

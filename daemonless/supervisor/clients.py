@@ -24,7 +24,7 @@ class Client:
         self.socket = socket
         self.pending: list[bytes] = []
         self.watches_only = False
-        self._may_hold_up = may_hold_up
+        self.may_hold_up = may_hold_up  # it started the container in the foreground
         self._kept = 0  # bytes in `pending`
         self._deadline = 0.0  # monotonic; 0 while it keeps up
 
@@ -50,7 +50,7 @@ class Client:
                 return False
         self.pending.append(packet)
         self._kept += len(packet) + _OVERHEAD
-        if self.is_behind and not self._deadline and not self._may_hold_up:
+        if self.is_behind and not self._deadline and not self.may_hold_up:
             self._deadline = time.monotonic() + PATIENCE
         return True
 
@@ -70,3 +70,12 @@ class Client:
             del self.pending[:sent]
             self._deadline = time.monotonic() + PATIENCE if self._deadline and self.is_behind else 0.0
         return True
+
+    def send_rest(self, seconds: float | None) -> None:
+        """Send what was kept, waiting for each packet at most so long (None: as long as it takes)."""
+        self.socket.settimeout(seconds)
+        try:
+            for packet in self.pending:
+                self.socket.send(packet)
+        except OSError:  # it is gone or does not read; the exit record is on disk
+            pass

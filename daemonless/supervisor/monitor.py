@@ -594,15 +594,31 @@ class _Monitor:
         packet = protocol.EXIT + jsonio.dumps({"restarting": True, **record}).encode()
         for client in clients:
             del self.clients[client.socket.fileno()]
-            client.socket.setblocking(True)
-            client.socket.settimeout(5)
             client.pending.append(packet)
-            try:
-                for waiting in client.pending:
-                    client.socket.send(waiting)
-            except OSError:  # the client is gone or does not read; the record is on disk
-                pass
+            if client.flush() and client.pending:
+                if client.may_hold_up:
+                    _deliver(client)
+                else:
+                    client.send_rest(5)
             client.socket.close()
+
+
+def _deliver(client: Client) -> None:
+    """Leave what a pipeline's reader has not taken to a process of its own; the container has ended."""
+    if pid := os.fork():
+        os.waitpid(pid, 0)
+        return
+    try:
+        if os.fork():  # nobody has to wait for the grandchild
+            os._exit(0)
+        _signal.signal(_SIGTERM, _signal.SIG_DFL)
+        number = client.socket.fileno()
+        if number > 3:
+            syscalls.close_range(3, number - 1)
+        syscalls.close_range(number + 1)  # the container's lock among them
+        client.send_rest(None)
+    finally:
+        os._exit(0)
 
 
 def spawn(job: Job, keep: tuple[int, ...] = ()) -> tuple[int, _socket.socket]:
