@@ -165,6 +165,43 @@ class Bench:
             raise RuntimeError(f"{subject.name} {' '.join(args)}: status {process.returncode}")
         return peak
 
+    def logs(self) -> Iterator[Row]:
+        def prints(count: int) -> tuple[str, ...]:
+            return self.image, "sh", "-c", f"yes {'x' * 99} | head -c {count}"
+
+        repeats = max(3, self.repeats // 5)
+        for subject in self.both:
+            subject("run", "--network=none", "--name", "bench", "--log-driver=k8s-file", *prints(100_000_000))
+        read = Row("`logs` of 100 MB", bar=1.0)
+        yield self.alternate(read, lambda subject: subject.time("logs", "bench"), repeats)
+        self.remove_all()
+
+        def once(subject: Daemonless | Podman) -> float:
+            printing = prints(200_000_000)
+            return subject.time("run", "--rm", "--network=none", "--log-driver=json-file", *printing)
+
+        # podman takes json-file for another name of k8s-file
+        yield self.alternate(Row("print 200 MB, log driver json-file", bar=1.0), once, repeats)
+        took, memory = Row("print 1 GB, detached"), Row("print 1 GB: supervisor's peak memory", "KiB (PSS)")
+        printers = ("sh", "yes", "head", "busybox", "catatonit")
+        for subject in self.both:
+            before = processes_of(self.user.uid)
+            started = time.perf_counter()
+            command = ("run", "--detach", "--network=none", "--name", "bench", *prints(1_000_000_000))
+            subject(*command)
+            waiting = subject.user.start([*subject.prefix, "wait", "bench"], subject.env)
+            peak = 0
+            while waiting.poll() is None:
+                others = {*before, waiting.pid}
+                new = {pid: name for pid, name in processes_of(self.user.uid).items() if pid not in others}
+                peak = max(peak, pss([pid for pid, name in new.items() if name not in printers]))
+                time.sleep(0.05)
+            took.add(subject.name, (time.perf_counter() - started) * 1000)
+            memory.add(subject.name, peak)
+            subject.remove_all()
+        yield took
+        yield memory
+
     def memory(self) -> Iterator[Row]:
         count = 10
         for network in ("none", "slirp4netns"):
@@ -198,7 +235,7 @@ class Bench:
         self.registry.close()
 
 
-ROWS = ("run", "detached", "exec", "ps", "stopped", "burst", "pull", "memory")
+ROWS = ("run", "detached", "exec", "ps", "stopped", "burst", "pull", "logs", "memory")
 
 
 def describe(user: User, ours: str) -> str:
