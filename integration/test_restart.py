@@ -116,10 +116,10 @@ def test_a_killed_supervisor_leaves_a_usable_container(cli: Cli, image: str, whe
     cli(*RUN, "--name", "box", "--restart=always", image, *command)
     eventually(lambda: status(cli, "box") == when)
     kill(supervisor_of(cli, "box"))
-    eventually(lambda: status(cli, "box") == "exited", 2)
+    eventually(lambda: status(cli, "box") == "exited")
     assert not descendants_named("sleep")
-    cli("start", "box", timeout=2)
-    cli("rm", "--force", "box", timeout=2)
+    cli("start", "box")
+    cli("rm", "--force", "box")
 
 
 def test_policies_that_make_no_sense(cli: Cli, image: str) -> None:
@@ -127,3 +127,68 @@ def test_policies_that_make_no_sense(cli: Cli, image: str) -> None:
     assert "Hint: write --restart=no\n" in wrong.stderr
     wrong = cli("run", "--rm", "--restart=always", image, status=125)
     assert "--rm cannot be combined with --restart=always" in wrong.stderr
+
+
+def test_restart_of_a_running_container(cli: Cli, image: str) -> None:
+    cli(*RUN, "--init", "--name", "box", image, "sh", "-c", "echo run; exec sleep 1000")
+    before = cli.inspect("box", "{{.State.Pid}}")
+    supervisor = supervisor_of(cli, "box")
+    assert cli("restart", "box").stdout == "box\n"
+    assert cli.inspect("box", "{{.State.Status}}") == "running"
+    assert cli.inspect("box", "{{.State.Pid}}") != before
+    assert supervisor_of(cli, "box") == supervisor
+    eventually(lambda: cli("logs", "box").lines == ["run", "run"])
+    assert cli("restart", "--time", "0", "--running", "--all").lines == [cli.inspect("box", "{{.Id}}")]
+
+
+def test_restart_starts_what_does_not_run(cli: Cli, image: str) -> None:
+    cli("create", "--network=none", "--name", "box", image, "sleep", "1000")
+    assert cli("restart", "--running", "--all").stdout == ""
+    cli("restart", "box")
+    assert status(cli, "box") == "running"
+
+
+def test_restart_does_not_remove_a_container_of_run_rm(cli: Cli, image: str) -> None:
+    cli(*RUN, "--rm", "--stop-timeout", "0", "--name", "box", image, "sleep", "1000")
+    cli("exec", "box", "touch", "/kept")
+    cli("restart", "box")
+    cli("exec", "box", "test", "-e", "/kept")
+    cli("stop", "box")
+    assert cli.ids() == []
+
+
+def test_restart_during_back_off(cli: Cli, image: str) -> None:
+    cli(*RUN, "--name", "box", "--restart=on-failure", image, "sh", "-c", "test -e /go && exec sleep 1000")
+    eventually(lambda: restarts(cli, "box") >= 1 and status(cli, "box") == "restarting")
+    cli("restart", "box")
+    assert restarts(cli, "box") == 0
+    cli("stop", "--time", "0", "box")
+
+
+def test_init_sets_up_and_start_lets_go(cli: Cli, image: str) -> None:
+    cli("create", "--network=none", "--name", "box", image, "sh", "-c", "echo told; exec sleep 1000")
+    assert cli("init", "box").stdout == "box\n"
+    assert status(cli, "box") == "initialized"
+    assert cli("ps", "-a", "--format", "{{.Status}}").stdout == "Initialized\n"
+    assert cli("logs", "box").stdout == ""
+    cli("exec", "box", "true", status=125)
+    cli("init", "box", status=125)
+    cli("start", "box")
+    assert status(cli, "box") == "running"
+    eventually(lambda: cli("logs", "box").stdout == "told\n")
+
+
+@pytest.mark.parametrize("command", ["stop", "kill", "rm --force"])
+def test_what_was_initialized_can_be_ended(cli: Cli, image: str, command: str) -> None:
+    cli("create", "--network=none", "--name", "box", image, "true")
+    cli("init", "box")
+    cli(*command.split(), "box")
+    if command != "rm --force":
+        eventually(lambda: status(cli, "box") == "created")
+        cli("start", "--attach", "box")
+
+
+def test_start_attached_of_what_was_initialized(cli: Cli, image: str) -> None:
+    cli("create", "--interactive", "--network=none", "--name", "box", image, "cat")
+    cli("init", "box")
+    assert cli("start", "--attach", "--interactive", "box", input="through\n").stdout == "through\n"

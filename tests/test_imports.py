@@ -55,6 +55,8 @@ def modules_after(*words: str) -> tuple[int, set[str]]:
         (["exec", "nothing", "true"], 125),
         (["stop", "nothing"], 125),
         (["kill", "nothing"], 125),
+        (["restart", "nothing"], 125),
+        (["init", "nothing"], 125),
         (["wait", "nothing"], 125),
         (["rm", "nothing"], 1),
         (["logs", "nothing"], 125),

@@ -72,7 +72,7 @@ def stop(container: Container, number: int, timeout: float) -> None:
             state = container.state
             _mark(mark)
             if state is not None and state["pid"]:
-                _end_process(container, state, number, timeout)
+                end_process(container, state, number, timeout)
                 wait_for_supervisor(container)
                 return
             _wake(container)
@@ -86,7 +86,8 @@ def stop(container: Container, number: int, timeout: float) -> None:
             remove_flat_directory(container.run_directory)
 
 
-def _end_process(container: Container, state: dict[str, Any], number: int, timeout: float) -> None:
+def end_process(container: Container, state: dict[str, Any], number: int, timeout: float) -> None:
+    """Send the process of `state` a signal, and SIGKILL after `timeout` seconds; return when it has ended."""
     try:
         pidfd = container.pidfd()
     except NotFound:  # it has ended; its supervisor is about to

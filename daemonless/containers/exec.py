@@ -69,6 +69,12 @@ def exec_in(
             f"container {container.name} is not running",
             f"start it: daemonless start {container.name}",
         ) from None
+    if container.status == "initialized":
+        os.close(pidfd)
+        raise Conflict(
+            f"container {container.name} is initialized, not running",
+            f"start it: daemonless start {container.name}",
+        )
     if container.is_paused:
         os.close(pidfd)
         raise Conflict(

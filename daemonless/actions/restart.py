@@ -1,0 +1,26 @@
+"""restart: end containers and start them again."""
+
+from __future__ import annotations
+
+from daemonless.actions.selection import for_each_container
+from daemonless.containers import restarting
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from daemonless.actions.args import Args
+    from daemonless.containers.store import Container
+
+
+def main(args: Args) -> int:
+    """Restart each container and print its name as it was given."""
+
+    def restart(container: Container) -> str | None:
+        if args.running and not container.is_running:
+            return None
+        timeout = container.record["request"]["stop_timeout"] if args.timeout is None else args.timeout
+        restarting.restart(args.paths, container, float(timeout))
+        return None
+
+    return for_each_container(
+        args, restart, concerns=lambda container: container.is_running or not args.running
+    )
