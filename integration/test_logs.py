@@ -176,6 +176,12 @@ def test_following_several(cli: Cli, image: str) -> None:
     assert cli("logs", "-fn", "short", "long").lines == ["short one", "short two", "long three"]
 
 
+def test_following_goes_on_across_restarts(cli: Cli, image: str) -> None:
+    script = "echo up; sleep 0.3; exit 1"
+    cli(*RUN, "-d", "--name=f", "--restart=on-failure:2", image, "sh", "-c", script)
+    assert cli("logs", "--follow", "f").lines == ["up"] * 3
+
+
 def test_following_until(cli: Cli, image: str) -> None:
     cli(*RUN, "-d", "--name=f", image, "sh", "-c", "while :; do echo x; sleep 0.05; done")
     soon = str(time.time() + 1)

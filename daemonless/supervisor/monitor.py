@@ -481,6 +481,7 @@ class _Monitor:
             self.starter = client
             if payload:
                 self.first_client = client.socket.fileno()
+                client.may_hold_up = True
         return bool(packet)
 
     def _feed(self) -> None:
