@@ -1,15 +1,84 @@
-"""wait: block until containers have ended, and print their exit statuses."""
+"""wait: block until containers have ended, or are in another state."""
 
 from __future__ import annotations
 
-from daemonless.actions.selection import for_each_container
+import time
+
+from daemonless.actions.each import for_each
 from daemonless.containers import ending
+from daemonless.containers.instant import duration
+from daemonless.containers.store import Container, ContainerStore
+from daemonless.errors import NotFound, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from daemonless.actions.args import Args
 
+ENDED = ("stopped", "exited")
+CONDITIONS = (
+    *ENDED,
+    *("created", "initialized", "paused", "removing", "restarting", "running", "stopping"),
+)
+_NOT_ENDED = "-1"  # in place of an exit status, as podman prints it
+
 
 def main(args: Args) -> int:
-    """Wait for each container, in the order given."""
-    return for_each_container(args, lambda container: str(ending.wait(container)))
+    """Wait for each container, in the order given, and print its exit status."""
+    store = ContainerStore(args.paths)
+    conditions = _conditions(args.condition)
+    seconds = _interval(args.interval)
+    if args.latest and args.containers:
+        raise UsageError("--latest and containers cannot be used together")
+    names = (store.latest().id,) if args.latest else args.containers
+    if not names:
+        raise UsageError("you must provide at least one name or id", "name a container, or use --latest")
+
+    def wait(name: str) -> str:
+        try:
+            container = store.find(name)
+        except NotFound:
+            if args.ignore:
+                return _NOT_ENDED
+            raise
+        if not conditions - set(ENDED):
+            return str(ending.wait(container))
+        return _wait_for(container, conditions, seconds)
+
+    return for_each(names, wait)
+
+
+def _conditions(given: tuple[str, ...]) -> set[str]:
+    found = {word for text in given for word in text.split(",")} or {"stopped"}
+    for word in sorted(found.difference(CONDITIONS)):
+        raise UsageError(
+            f"invalid value for --condition, {word!r}: there is no such state",
+            f"the states are {', '.join(sorted(CONDITIONS))}",
+        )
+    return found
+
+
+def _interval(text: str) -> float:
+    """Return the seconds between two looks; a number without a unit is in milliseconds."""
+    nanoseconds = duration(f"{text}ms" if text.isdecimal() else text)
+    if nanoseconds is None:
+        raise UsageError(f"invalid value for --interval, {text!r}: write it like 500ms or 2s")
+    return max(nanoseconds / 1e9, 0.001)
+
+
+def _wait_for(container: Container, conditions: set[str], seconds: float) -> str:
+    """Return the exit status, or -1 in a state that has none, once the container is in one of them.
+
+    A state that lasts for less than `seconds` may pass unseen.
+    """
+    while True:
+        container.refresh()
+        status = container.status
+        if not container.is_there:
+            if "removing" in conditions:
+                return _NOT_ENDED
+            raise NotFound(f"container {container.id[:12]} was removed while it was waited for")
+        if status == "exited" and conditions & set(ENDED):
+            return str(container.exit_code)
+        if status in conditions:
+            return _NOT_ENDED
+        time.sleep(seconds)

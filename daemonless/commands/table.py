@@ -590,12 +590,19 @@ COMMANDS: dict[str, Spec] = {
     },
     'wait': {
         'options': {
+            '--condition': ('condition', 'list'),
+            '--interval': ('interval', 'text'),
+            '-i': ('interval', 'text'),
+            '--ignore': ('ignore', True),
             '--latest': ('latest', True),
             '-l': ('latest', True),
         },
         'arguments': (('containers', True, False),),
         'defaults': {
             'containers': (),
+            'condition': (),
+            'interval': '250ms',
+            'ignore': False,
             'latest': False,
         },
         'interspersed': True,

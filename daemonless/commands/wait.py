@@ -1,6 +1,8 @@
-"""`wait`: block until containers end."""
+"""`wait`: block until containers end, or are in another state."""
 
 from __future__ import annotations
+
+from typing import Annotated
 
 import typer
 
@@ -9,7 +11,30 @@ from daemonless.commands.options import selection
 
 
 def wait(
-    ctx: typer.Context, containers: selection.Containers = None, *, latest: selection.Latest = False
+    ctx: typer.Context,
+    containers: selection.Containers = None,
+    *,
+    condition: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--condition",
+            metavar="STATE",
+            help="Wait for this state, or one of several: stopped, exited, running, paused, removing ...",
+        ),
+    ] = None,
+    interval: Annotated[
+        str,
+        typer.Option(
+            "--interval", "-i", metavar="TIME", help="Look this often for states other than stopped."
+        ),
+    ] = "250ms",
+    ignore: Annotated[
+        bool, typer.Option("--ignore", help="Print -1 for containers that do not exist.")
+    ] = False,
+    latest: selection.Latest = False,
 ) -> None:
-    """Wait until containers have ended and print the exit status of each."""
+    """Wait until containers have ended and print the exit status of each.
+
+    For other states than stopped and exited, -1 is printed. One that its policy restarts has not ended.
+    """
     perform(ctx)
