@@ -11,6 +11,7 @@ from daemonless.containers.request import RunRequest
 from daemonless.containers.store import Container
 from daemonless.containers.variables import environment_options
 from daemonless.errors import Conflict, NotFound
+from daemonless.files import read_file
 from daemonless.isolation import seccomp
 from daemonless.isolation.capabilities import last_capability
 from daemonless.isolation.enter import Entered, Entry, enter
@@ -97,6 +98,8 @@ def exec_in(
         privileged=request.privileged,
     )
     confined = linux.get("seccomp") and not request.privileged
+    if asked.init:
+        pidfd = _command_of(container, pidfd)
     entry = Entry(
         pidfd=pidfd,
         namespaces=namespace_flags(spec),
@@ -121,3 +124,26 @@ def _secret_variables(container: Container, asked: RunRequest) -> tuple[str, ...
     from daemonless.containers.storage import secret_variables  # noqa: PLC0415 - few containers have secrets
 
     return secret_variables(container, asked)
+
+
+def _command_of(container: Container, pidfd: int) -> int:
+    """Return a pidfd of the command below --init's process 1, in the place of that one's.
+
+    Nobody may look into process 1, which began as a copy of us, or enter namespaces through it
+    (PR_SET_DUMPABLE(2const)). Its first child is the command.
+    """
+    state = container.state
+    assert state is not None  # the pidfd is of its process
+    pid = state["pid"]
+    try:
+        first = int(read_file(f"/proc/{pid}/task/{pid}/children", 1 << 16).split()[0])
+        command = os.pidfd_open(first)
+        stat = read_file(f"/proc/{first}/stat", 4096).rpartition(b")")[2]
+    except (OSError, IndexError):
+        raise Conflict(f"container {container.name} is ending") from None
+    finally:
+        os.close(pidfd)
+    if int(stat.split()[1]) != pid:
+        os.close(command)
+        raise Conflict(f"container {container.name} is ending")
+    return command
