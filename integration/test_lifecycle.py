@@ -182,6 +182,12 @@ def test_exec(cli: Cli, image: str, options: str, command: str, status: int, out
     assert re.fullmatch(err, result.stderr), str(result)
 
 
+def test_exec_and_cp_in_a_container_with_an_init(cli: Cli, image: str) -> None:
+    cli(*DETACHED, "--init", "--name", "target", image, "sleep", "1000")
+    assert cli("exec", "target", "cat", "/proc/2/comm").stdout == "sleep\n"
+    assert cli("cp", "target:/etc/hostname", "-").stdout
+
+
 def test_exec_passes_standard_input(cli: Cli, image: str) -> None:
     cli(*DETACHED, "--name", "target", image, "sleep", "1000")
     assert cli("exec", "-i", "target", "cat", input="through\n").stdout == "through\n"

@@ -32,7 +32,8 @@ def pattern(shown: str) -> str:
     return "".join(lines)
 
 
-PAGES = ["README.md", *(f"docs/{page}.md" for page in ("events", "files", "inspecting", "logs", "volumes"))]
+DOCS = ("events", "files", "inspecting", "lifecycle", "logs", "volumes")
+PAGES = ["README.md", *(f"docs/{page}.md" for page in DOCS)]
 
 
 @pytest.mark.parametrize("file", PAGES)

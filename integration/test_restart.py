@@ -149,7 +149,7 @@ def test_restart_starts_what_does_not_run(cli: Cli, image: str) -> None:
 
 
 def test_restart_does_not_remove_a_container_of_run_rm(cli: Cli, image: str) -> None:
-    cli(*RUN, "--rm", "--stop-timeout", "0", "--name", "box", image, "sleep", "1000")
+    cli(*RUN, "--rm", "--init", "--name", "box", image, "sleep", "1000")
     cli("exec", "box", "touch", "/kept")
     cli("restart", "box")
     cli("exec", "box", "test", "-e", "/kept")

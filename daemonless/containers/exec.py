@@ -64,7 +64,7 @@ def exec_in(
     Raises Conflict if the container does not run, else what the start of the process reported.
     """
     try:
-        pidfd = container.pidfd()
+        _, pidfd = container.member()
     except NotFound:
         raise Conflict(
             f"container {container.name} is not running",

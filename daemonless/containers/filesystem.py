@@ -189,11 +189,10 @@ def _try_running(
     The task raises ProcessLookupError, before `work` is called, if the container has just ended.
     """
     try:
-        pidfd = container.pidfd()
+        pid, pidfd = container.member()
     except NotFound:
         return None
     try:
-        pid = container.state["pid"] if container.state else 0
         id_map = mapped_ids(container.spec())
         return rootview.of_running(pid, pidfd, id_map, work, with_mounts=with_mounts)
     finally:

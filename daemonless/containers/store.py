@@ -312,6 +312,25 @@ class Container:
             raise NotFound(f"container {self._shown} is not running")
         return pidfd
 
+    def member(self) -> tuple[int, int]:
+        """Return pid and pidfd of a process whose namespaces can be joined; raises NotFound.
+
+        The init of --init is not dumpable, and the kernel then shows its /proc/PID/ns and root to
+        nobody; the command, its first child, has the same.
+        """
+        pidfd = self.pidfd()
+        pid: int = self.state["pid"] if self.state else 0
+        if not self.record["request"].get("init"):
+            return pid, pidfd
+        os.close(pidfd)
+        try:
+            child = int(read_file(f"/proc/{pid}/task/{pid}/children", 1 << 20).split()[0])
+            pidfd = os.pidfd_open(child)
+        except (OSError, IndexError):
+            raise NotFound(f"container {self._shown} is not running") from None
+        os.close(self.pidfd())  # that init ends with its first child: it lives, and the pid was the child's
+        return child, pidfd
+
 
 def _unknown_exit(path: str) -> dict[str, Any]:
     """Return what stands in for an exit record that cannot be read; its file knows when it was made."""

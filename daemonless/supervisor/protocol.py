@@ -8,9 +8,8 @@ The first byte is the kind; the rest is its payload.
       STDOUT  bytes                            RESIZE   rows and columns, two bytes each, big-endian
       STDERR  bytes                            BROKEN   one byte, 1 or 2: nobody reads that stream
       EXIT    JSON, the exit record            WATCH    send no output, only the last EXIT
-      HEALTH  JSON {status, exitCode, output}  RELEASE  execute what waits before its execve;
+                                               RELEASE  execute what waits before its execve;
                                                         one byte a: this client is the one attached
-                                               PROBE    run the health check now
 
 EXIT ends the conversation with a client that takes part. `restarting` in it says that the container
 is about to be started again; who watches stays connected until it is not.
@@ -20,7 +19,7 @@ for holds however the two race: a mark is made before the signal it belongs to i
 
     stop           the container stays ended; whoever stops it holds a lock on the file meanwhile
     restart        the container is started again at once when it ends
-    paused.json    it is frozen: its health is not checked
+    paused.json    it is frozen; what a run leaves is removed by the next supervisor
 """
 
 from __future__ import annotations
@@ -30,7 +29,6 @@ FAILED = b"F"
 STDOUT = b"o"
 STDERR = b"e"
 EXIT = b"x"
-HEALTH = b"h"
 
 INPUT = b"i"
 CLOSE = b"c"
@@ -38,7 +36,6 @@ RESIZE = b"w"
 BROKEN = b"b"
 WATCH = b"v"
 RELEASE = b"s"
-PROBE = b"p"
 
 CHUNK = 65536  # bytes of output or input in one packet, at most
 SOCKET_NAME = "attach"
