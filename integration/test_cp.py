@@ -228,3 +228,40 @@ def test_a_pipe_as_the_source_does_not_block(cli: Cli, image: str, tmp_path: Pat
     watch.start()
     cli("cp", str(tmp_path / "fifo"), "c:/tmp/fifo")
     watch.cancel()
+
+
+def test_cve_2018_15664_cve_2026_41568_trees_while_links_are_swapped(
+    cli: Cli, image: str, tmp_path: Path
+) -> None:
+    """A directory inside the copied tree is a link to the host half of the time: it stays a link."""
+    canary = tmp_path / "host"
+    canary.mkdir()
+    (canary / "f").write_text("of the host")
+    swap = f"mv /a/d /t; ln -s {canary} /a/d; rm /a/d; mv /t /a/d"
+    script = f"mkdir -p /a/d; echo inside >/a/d/f; while :; do {swap}; done"
+    cli("run", "--detach", "--name=c", "--network=none", image, "sh", "-c", script)
+    (tmp_path / "in" / "d").mkdir(parents=True)
+    (tmp_path / "in" / "d" / "f").write_text("written by cp")
+    for number in range(10):
+        out = tmp_path / f"out{number}"
+        cli("cp", "--quiet", "c:/a", str(out), status=None)
+        if (out / "d").is_symlink():
+            assert os.readlink(out / "d") == str(canary)
+        elif (out / "d" / "f").exists():
+            assert (out / "d" / "f").read_text() in ("inside\n", "written by cp")
+        cli("cp", "--quiet", f"{tmp_path}/in/.", "c:/a", status=None)
+        assert below(canary) == ["f"] and (canary / "f").read_text() == "of the host"
+
+
+def test_cve_2019_14271_nothing_of_the_container_is_loaded(box: Cli, tmp_path: Path) -> None:
+    """Modules and name service files in the container's root are data to cp, in both directions."""
+    for name in ("encodings", "os", "pwd", "codecs"):
+        trap = tmp_path / f"{name}.py"
+        trap.write_text("open('/trapped', 'w').close()\n")
+        box("cp", str(trap), f"c:/{name}.py")
+    (tmp_path / "nsswitch.conf").write_text("passwd: trap\n")
+    box("cp", str(tmp_path / "nsswitch.conf"), "c:/etc/nsswitch.conf")
+    box("cp", "c:/src", str(tmp_path / "out"))
+    box("cp", str(tmp_path / "out"), "c:/dst/back")
+    assert "no such file" in box("cp", "c:/trapped", str(tmp_path), status=125).stderr
+    assert not os.path.exists("/trapped")
