@@ -72,3 +72,13 @@ def test_a_killed_command_leaves_its_process_to_the_container(cli: Cli, image: s
     process.kill()
     process.wait(20)
     assert "sleep 500" in cli("exec", "c", "ps").stdout
+
+
+def test_a_container_with_init_is_entered_through_its_command(cli: Cli, image: str) -> None:
+    """Process 1 is a copy of ours, which nobody may look into."""
+    cli(*RUN, "--init", image, "sh", "-c", "echo x >/new; sleep 1000")
+    eventually(lambda: cli("exec", "c", "cat", "/new", status=None).stdout == "x\n")
+    assert "new" in cli("cp", "c:/new", "-").stdout
+    assert "A /new" in cli("diff", "c").lines
+    assert "sleep 1000" in cli("top", "c").stdout
+    assert cli("exec", "c", "head", "-c1", "/proc/1/mem", status=None).status != 0

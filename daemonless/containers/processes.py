@@ -80,7 +80,7 @@ class Processes:
     def __init__(self, container: Container) -> None:
         """Read them. Raises Conflict if the container does not run."""
         try:
-            pidfd = container.pidfd()
+            entrance, pidfd = container.member()
         except NotFound:
             raise Conflict(
                 f"container {container.name} is {container.status}, so it has no processes",
@@ -93,7 +93,7 @@ class Processes:
         shares_pids = container.record["request"]["pid"] != "private"
         try:
             self._level = len(Process(self._init).status["NSpid"]) - 1
-            found = _members(self._init, "user" if shares_pids else "pid")
+            found = _members(self._init, entrance, "user" if shares_pids else "pid")
         except (FileNotFoundError, ProcessLookupError):
             raise Conflict(f"container {container.name} has just ended") from None
         # A process that was reaped while it was looked at has no pid any more.
@@ -148,14 +148,16 @@ def _to_inside(ranges: tuple[tuple[int, int, int], ...], number: int) -> int:
     return _OVERFLOW_ID
 
 
-def _members(init: int, kind: str) -> list[Process]:
-    """Return the processes in the namespace of `init`, and those in namespaces made inside it.
+def _members(init: int, entrance: int, kind: str) -> list[Process]:
+    """Return the processes in the namespace of `entrance`, and those in namespaces made inside it.
+
+    Process `init` is one of them, whether its namespaces may be looked at or not.
 
     The latter descend from the former. Who vanishes while this looks is left out; somebody
     else's processes cannot be looked at and are not the container's.
     """
-    wanted = os.stat(f"/proc/{init}/ns/{kind}").st_ino
-    members: dict[int, Process] = {}
+    wanted = os.stat(f"/proc/{entrance}/ns/{kind}").st_ino
+    members = {init: Process(init)}
     others: dict[int, Process] = {}
     for name in os.listdir("/proc"):
         if not name.isdigit():
