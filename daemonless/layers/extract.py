@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _OVER = os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_SMALLEST_HOLE = 4096  # bytes: a block of a file system
 _HINT = "to replace one by the other: --overwrite"
 _EBUSY, _EXDEV, _ELOOP = 16, 18, 40
 
@@ -141,16 +142,24 @@ class Extractor:
         self._directories.append((path, entry))
 
     def _make_file(self, dir_fd: int, name: bytes, path: bytes, entry: Entry, reader: TarReader) -> None:
+        is_new = True
         try:
             fd = os.open(name, _NEW, 0o600, dir_fd=dir_fd)
         except FileExistsError:
-            flags = _NEW if self._make_room(dir_fd, name, path) else _OVER
-            fd = os.open(name, flags, 0o600, dir_fd=dir_fd)
+            is_new = self._make_room(dir_fd, name, path)
+            fd = os.open(name, _NEW if is_new else _OVER, 0o600, dir_fd=dir_fd)
         try:
+            hole = False
             for piece in reader.data():
+                hole = is_new and _is_hole(piece)  # what is mounted there may be a device
+                if hole:
+                    os.lseek(fd, len(piece), os.SEEK_CUR)
+                    continue
                 written = os.write(fd, piece)
                 while written < len(piece):
                     written += os.write(fd, piece[written:])
+            if hole:  # nothing was written at the end
+                os.ftruncate(fd, entry.size)
             self._finish_open(fd, entry)
         finally:
             os.close(fd)
@@ -207,3 +216,10 @@ class Extractor:
         if owner:
             os.chown(name, *owner, dir_fd=dir_fd, follow_symlinks=False)
         os.utime(name, ns=(entry.mtime_ns, entry.mtime_ns), dir_fd=dir_fd, follow_symlinks=False)
+
+
+def _is_hole(piece: memoryview) -> bool:
+    """Return whether a piece of a file is zeros alone, and long enough to be worth leaving out."""
+    if len(piece) < _SMALLEST_HOLE or piece[0] or piece[-1]:
+        return False
+    return piece.tobytes() == bytes(len(piece))

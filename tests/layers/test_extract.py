@@ -19,14 +19,14 @@ def extracted(base):
     root = base / "root"
     root.mkdir()
 
-    def extracted(*members, mode_mask=0o7777):
+    def extracted(*members, mode_mask=0o7777, chunk=700):
         top = os.open(root, os.O_PATH | os.O_DIRECTORY)
 
         def open_parent(path: bytes) -> int:
             return open_beneath(top, path or b".", os.O_PATH | os.O_DIRECTORY)
 
         extractor = Extractor(open_parent, owner_of=lambda entry: None, mode_mask=mode_mask)
-        reader = TarReader(chunks(archive(*members), 700))
+        reader = TarReader(chunks(archive(*members), chunk))
         try:
             for entry in reader:
                 extractor.add(entry.name, entry, reader)
@@ -82,3 +82,10 @@ def test_names_are_checked(extracted):
         extracted(member(b"../x", b"x"))
     with pytest.raises(InvalidData, match="which is missing"):
         extracted(hardlink(b"a", b"nothing"))
+
+
+@pytest.mark.parametrize("data", [bytes(1 << 20), bytes(1 << 20) + b"end", b"x" + bytes(1 << 20) + b"y"])
+def test_zeros_become_holes(extracted, data):
+    root = extracted(member(b"f", data), chunk=1 << 16)
+    assert (root / "f").read_bytes() == data
+    assert (root / "f").stat().st_blocks * 512 < 1 << 18
