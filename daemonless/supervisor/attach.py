@@ -216,7 +216,10 @@ class _Session:
         if kind in (protocol.STDOUT, protocol.STDERR):
             self._write(1 if kind == protocol.STDOUT else 2, payload)
         elif kind == protocol.EXIT:
-            self.status = jsonio.loads(payload)["exitCode"]
+            record = jsonio.loads(payload)
+            self.status = record["exitCode"]
+            if record["oomKilled"]:
+                os.write(2, b"Warning: the container ran out of memory, and a process of it was killed\n")
         elif not kind:
             raise DaemonlessError(
                 "the connection to the container's supervisor is lost",

@@ -112,9 +112,8 @@ def exit_record(
     error: str = "",
     restarts: int = 0,
     oom_killed: bool = False,
-    stopped: bool = False,
 ) -> dict[str, Any]:
-    """Return the content of exit.json; `stopped` says that a person ended the container."""
+    """Return the content of exit.json; whether a person ended the container is told once it is known."""
     return {
         "schema": 1,
         "exitCode": code,
@@ -124,7 +123,7 @@ def exit_record(
         "finished": timestamp(),
         "error": error,
         "restarts": restarts,
-        "stoppedByUser": stopped,
+        "stoppedByUser": False,
     }
 
 
