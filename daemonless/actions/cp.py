@@ -6,7 +6,7 @@ import os
 
 from daemonless.containers.copying import CopyRequest, Place, archive, copy, extract
 from daemonless.containers.store import ContainerStore
-from daemonless.errors import UsageError
+from daemonless.errors import InvalidData, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,7 +27,11 @@ def main(args: Args) -> int:
             raise UsageError("refusing to write the archive to a terminal", "redirect it")
         told = archive(args.paths, source, 1, request)
     elif args.source in ("-", "/dev/stdin"):
-        told = extract(args.paths, 0, target, request)
+        try:
+            told = extract(args.paths, 0, target, request)
+        except InvalidData as error:
+            hint = "a compressed archive goes through gzip -dc or zstd -dc first"
+            raise InvalidData(f"cannot extract the archive on standard input: {error.message}", hint) from None
     else:
         told = copy(args.paths, source, target, request)
     if not args.quiet:
