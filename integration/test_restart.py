@@ -137,6 +137,7 @@ def test_restart_of_a_running_container(cli: Cli, image: str) -> None:
     assert cli.inspect("box", "{{.State.Status}}") == "running"
     assert cli.inspect("box", "{{.State.Pid}}") != before
     assert supervisor_of(cli, "box") == supervisor
+    assert restarts(cli, "box") == 0
     eventually(lambda: cli("logs", "box").lines == ["run", "run"])
     assert cli("restart", "--time", "0", "--running", "--all").lines == [cli.inspect("box", "{{.Id}}")]
 

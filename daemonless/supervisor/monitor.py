@@ -91,6 +91,7 @@ def supervise(job: Job, client_socket: _socket.socket) -> None:
             unlink_if_there(name)  # of an earlier supervisor
         monitor.open()
         monitor.start()
+        monitor.announce()
     except (DaemonlessError, OSError) as error:
         if job.network:
             job.network.stop()
@@ -146,7 +147,8 @@ class _Monitor:
         self.starter = client  # who waits for the outcome of the start
         self.released = False
         self.ending = False  # this supervisor was told to end
-        self.restarts = 0
+        self.restarts = 0  # by the policy, since somebody started it
+        self.next_restarts = 0
         self.back_off: BackOff | None = None
         self.started = ""
         self.started_at = 0.0  # monotonic
@@ -181,9 +183,11 @@ class _Monitor:
                 os.set_blocking(fd, False)
         if self.ending:  # told so while it started
             self._pass_on(_SIGTERM, None)
-        if not self.restarts:
-            failpoints.reach("start.ready")
-            self._tell(self.starter, protocol.READY + jsonio.dumps({"pid": self.process.pid}).encode())
+
+    def announce(self) -> None:
+        """Tell who asked for the start that the container runs."""
+        failpoints.reach("start.ready")
+        self._tell(self.starter, protocol.READY + jsonio.dumps({"pid": self.process.pid}).encode())
 
     def _launch(self) -> Launched:
         job = self.job
@@ -307,10 +311,12 @@ class _Monitor:
             return None
         if self._is_marked(protocol.RESTART_MARK):
             unlink_if_there(protocol.RESTART_MARK)
+            self.next_restarts, self.back_off = 0, None  # a person's restart begins anew
             return 0.0
         policy = self.job.policy
         if policy is None or not policy.applies(record["exitCode"], self.restarts):
             return None
+        self.next_restarts = self.restarts + 1
         if self.back_off is None:
             self.back_off = policy.back_off()
         return self.back_off.delay(time.monotonic() - self.started_at)
@@ -333,7 +339,7 @@ class _Monitor:
 
     def _run_again(self) -> dict[str, Any]:
         """Start the container once more and serve it; the exit record tells of a failed start too."""
-        self.restarts += 1
+        self.restarts = self.next_restarts
         self.started, self.started_at = timestamp(), time.monotonic()
         try:
             self.job = self.job.again().replace(streams=self.job.streams)
