@@ -64,6 +64,17 @@ def test_pause_and_unpause(cli: Cli, image: str, method: str) -> None:
     assert "not paused" in cli("unpause", "c", status=125).stderr
 
 
+def test_processes_of_exec_are_paused_too(cli: Cli, image: str, method: str) -> None:
+    cli("run", "--detach", "--init", "--name=c", "--network=none", image, "sleep", "1000")
+    cli.start("exec", "c", "sh", "-c", COUNT)  # no descendant of the process 1 of --init
+    cli("exec", "c", "sh", "-c", "until [ -s /dev/shm/n ]; do :; done")
+    cli("pause", "c")
+    before = cli("cp", "c:/dev/shm/n", "-").stdout
+    assert cli("cp", "c:/dev/shm/n", "-").stdout == before
+    cli("unpause", "c")
+    eventually(lambda: cli("cp", "c:/dev/shm/n", "-", status=None).stdout != before)
+
+
 def test_a_paused_container_can_be_stopped_killed_and_removed(cli: Cli, image: str, method: str) -> None:
     script = "trap 'exit 3' TERM; while :; do sleep 0.01; done"
     cli("run", "--detach", "--name=c", "--network=none", image, "sh", "-c", script)

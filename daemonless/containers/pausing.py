@@ -14,9 +14,10 @@ import time
 
 from daemonless import jsonio
 from daemonless.clock import timestamp
+from daemonless.containers.processes import members
 from daemonless.containers.store import PAUSE_MARK, Container
-from daemonless.errors import Conflict, DaemonlessError, InvalidData
-from daemonless.files import Lock, read_file, unlink_if_there, write_atomic
+from daemonless.errors import Conflict, DaemonlessError, NotFound
+from daemonless.files import Lock, process_start_time, unlink_if_there, write_atomic
 from daemonless.isolation import cgroups
 
 TYPE_CHECKING = False
@@ -57,7 +58,7 @@ def pause(container: Container) -> bool:
                 cgroups.freeze(cgroup, frozen=True)
                 _until(lambda: cgroups.is_frozen(cgroup), container)
             else:
-                _until(lambda: not _signal_all(state["pid"], _SIGSTOP), container)
+                _until(lambda: not _signal_all(container, _SIGSTOP), container)
         except DaemonlessError:
             _thaw(container)
             raise
@@ -112,7 +113,7 @@ def _thaw(container: Container) -> None:
         if state.get("cgroup"):
             cgroups.freeze(state["cgroup"], frozen=False)
         for _ in range(2):  # the second time for children of the ones that went on
-            _signal_all(state["pid"], _SIGCONT)
+            _signal_all(container, _SIGCONT)
     unlink_if_there(f"{container.run_directory}/{PAUSE_MARK}")
     container.refresh()
 
@@ -125,22 +126,23 @@ def _until(done: Callable[[], bool], container: Container) -> None:
         time.sleep(0.001)
 
 
-def _signal_all(first: int, number: int) -> int:
+def _signal_all(container: Container, number: int) -> int:
     """Send SIGSTOP or SIGCONT to the processes that need it; return how many did."""
+    try:
+        found = members(container)
+    except (NotFound, FileNotFoundError, ProcessLookupError):  # it has ended
+        return 0
+    first = container.state["pid"] if container.state else 0
     needed = 0
-    members = _members(first)
-    order = sorted(members, key=lambda pid: pid != first, reverse=number == _SIGCONT)
-    for pid in order:
-        state, started = members[pid]
-        if state in _AT_REST or (state == "T") == (number == _SIGSTOP):
+    for process in sorted(found, key=lambda each: each.host_pid != first, reverse=number == _SIGCONT):
+        if process.state in _AT_REST or (process.state == "T") == (number == _SIGSTOP):
             continue
         try:
-            pidfd = os.pidfd_open(pid)
+            pidfd = os.pidfd_open(process.host_pid)
         except OSError:
             continue
         try:
-            again = _stat(pid)
-            if again and again[2] == started:  # still the process that was looked at
+            if process_start_time(process.host_pid) == process.start_ticks:  # still the one looked at
                 _signal.pidfd_send_signal(pidfd, number)
                 needed += 1
         except OSError:
@@ -148,50 +150,3 @@ def _signal_all(first: int, number: int) -> int:
         finally:
             os.close(pidfd)
     return needed
-
-
-def _members(first: int) -> dict[int, tuple[str, int]]:
-    """Return state and start time of each process of the container whose process is `first`.
-
-    They share its user or pid namespace, which the container does not share with anything else,
-    or descend from one that does: processes of `exec` are no descendants, and nested namespaces
-    are others.
-    """
-    namespaces = {_namespace(first, kind) for kind in ("user", "pid")}
-    namespaces -= {"", _namespace("self", "user"), _namespace("self", "pid")}
-    found: dict[int, tuple[str, int]] = {}
-    children: dict[int, list[int]] = {}
-    stats: dict[int, tuple[str, int]] = {}
-    for name in os.listdir("/proc"):
-        if not name.isdecimal() or (stat := _stat(int(name))) is None:
-            continue
-        pid = int(name)
-        state, parent, started = stat
-        stats[pid] = (state, started)
-        children.setdefault(parent, []).append(pid)
-        if pid == first or namespaces & {_namespace(pid, "user"), _namespace(pid, "pid")}:
-            found[pid] = stats[pid]
-    todo = [*found]
-    while todo:
-        for child in children.get(todo.pop(), ()):
-            if child not in found:
-                found[child] = stats[child]
-                todo.append(child)
-    return found
-
-
-def _namespace(pid: int | str, kind: str) -> str:
-    """Return what names a namespace of a process; empty if it is gone or not ours to look at."""
-    try:
-        return os.readlink(f"/proc/{pid}/ns/{kind}")
-    except OSError:
-        return ""
-
-
-def _stat(pid: int) -> tuple[str, int, int] | None:
-    """Return state, parent and start time of a process (proc_pid_stat(5)), or None if it is gone."""
-    try:
-        text = read_file(f"/proc/{pid}/stat", 4096).rpartition(b")")[2].split()
-    except (OSError, InvalidData):
-        return None
-    return text[0].decode(), int(text[1]), int(text[19])

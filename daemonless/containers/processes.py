@@ -13,11 +13,13 @@ from daemonless.containers.store import Container
 from daemonless.errors import Conflict, DaemonlessError, NotFound
 from daemonless.files import read_file
 from daemonless.isolation.identity import names_of_ids
-from daemonless.isolation.userns import IdMap, mapped_ids
+from daemonless.isolation.userns import IdMap, mapped_ids, to_inside
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+    from daemonless.isolation.userns import Range
 
 _OVERFLOW_ID = 65534  # what the kernel shows for an id that is not mapped (user_namespaces(7))
 _MAX_ARGUMENTS = 1 << 16  # bytes shown of a command line
@@ -80,22 +82,18 @@ class Processes:
     def __init__(self, container: Container) -> None:
         """Read them. Raises Conflict if the container does not run."""
         try:
-            entrance, pidfd = container.member()
+            found = members(container)
+            state: dict[str, Any] = container.state or {}
+            self._init: int = state["pid"]
+            self._level = len(Process(self._init).status["NSpid"]) - 1
         except NotFound:
             raise Conflict(
                 f"container {container.name} is {container.status}, so it has no processes",
                 f"start it: daemonless start {container.name}",
             ) from None
-        os.close(pidfd)
-        state: dict[str, Any] = container.state or {}
-        self._init: int = state["pid"]
-        self._id_map: IdMap = mapped_ids(container.spec())
-        shares_pids = container.record["request"]["pid"] != "private"
-        try:
-            self._level = len(Process(self._init).status["NSpid"]) - 1
-            found = _members(self._init, entrance, "user" if shares_pids else "pid")
         except (FileNotFoundError, ProcessLookupError):
             raise Conflict(f"container {container.name} has just ended") from None
+        self._id_map: IdMap = mapped_ids(container.spec())
         # A process that was reaped while it was looked at has no pid any more.
         self.all = sorted((process for process in found if self.pid(process)), key=self.pid)
         self._inside = {process.host_pid: self.pid(process) for process in found}
@@ -116,11 +114,11 @@ class Processes:
 
     def uid(self, host_uid: int) -> int:
         """Return the container's id of a host uid."""
-        return _to_inside(self._id_map.uids, host_uid)
+        return _shown_id(self._id_map.uids, host_uid)
 
     def gid(self, host_gid: int) -> int:
         """Return the container's id of a host gid."""
-        return _to_inside(self._id_map.gids, host_gid)
+        return _shown_id(self._id_map.gids, host_gid)
 
     def name(self, file: str, number: int) -> str:
         """Return how the container's /etc/passwd or /etc/group calls an id; the number if it does not."""
@@ -141,11 +139,21 @@ class Processes:
             os.close(root_fd)
 
 
-def _to_inside(ranges: tuple[tuple[int, int, int], ...], number: int) -> int:
-    for inside, outside, length in ranges:
-        if outside <= number < outside + length:
-            return inside + number - outside
-    return _OVERFLOW_ID
+def _shown_id(ranges: tuple[Range, ...], number: int) -> int:
+    inside = to_inside(ranges, number)
+    return _OVERFLOW_ID if inside is None else inside
+
+
+def members(container: Container) -> list[Process]:
+    """Return the processes of a container, those of `exec` and of nested namespaces included.
+
+    Raises NotFound if it does not run, FileNotFoundError or ProcessLookupError if it has just ended.
+    """
+    entrance, pidfd = container.member()
+    os.close(pidfd)
+    state: dict[str, Any] = container.state or {}
+    shares_pids = container.record["request"]["pid"] != "private"
+    return _members(state["pid"], entrance, "user" if shares_pids else "pid")
 
 
 def _members(init: int, entrance: int, kind: str) -> list[Process]:

@@ -46,10 +46,15 @@ class IdMap(Record):
 
     def to_inside(self, uid: int) -> int | None:
         """Return the inside's id of a host uid, or None if it is not mapped."""
-        for inside, outside, length in self.uids:
-            if outside <= uid < outside + length:
-                return inside + uid - outside
-        return None
+        return to_inside(self.uids, uid)
+
+
+def to_inside(ranges: tuple[Range, ...], number: int) -> int | None:
+    """Return the inside's id of a host id in one of the two lists of a map, or None."""
+    for inside, outside, length in ranges:
+        if outside <= number < outside + length:
+            return inside + number - outside
+    return None
 
 
 def load_id_map(uid: int, gid: int) -> IdMap:

@@ -21,7 +21,7 @@ from typing import Any
 from daemonless import jsonio, syscalls
 from daemonless.errors import DaemonlessError, InvalidData, SetupFailed, Unsupported
 from daemonless.files import make_private_directory
-from daemonless.isolation.userns import IdMap, start_mapped
+from daemonless.isolation.userns import IdMap, start_mapped, to_inside
 from daemonless.layers import staging, trash
 from daemonless.layers.server import MAX_MESSAGE, serve
 from daemonless.oci.digest import Digest
@@ -143,7 +143,7 @@ def _error(answer: dict[str, Any], diff_id: Digest) -> Exception:
 
 def _inside(ranges: tuple[tuple[int, int, int], ...], number: int) -> int:
     """Return the id inside that stands for the caller."""
-    for inside, outside, length in ranges:
-        if outside <= number < outside + length:
-            return inside + number - outside
-    raise SetupFailed(f"the id map leaves out your own id {number}")
+    inside = to_inside(ranges, number)
+    if inside is None:
+        raise SetupFailed(f"the id map leaves out your own id {number}")
+    return inside
