@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from daemonless.actions.each import report
-from daemonless.actions.format import Template, pretty
+from daemonless.actions.inspection import inspect_each, show_values
 from daemonless.actions.values import Struct
 from daemonless.containers.store import ContainerStore
-from daemonless.errors import DaemonlessError, NotFound, UsageError
+from daemonless.errors import NotFound, UsageError
 from daemonless.images.store import ImageStore
 
 TYPE_CHECKING = False
@@ -27,22 +26,9 @@ def main(args: Args) -> int:
         names = (ContainerStore(args.paths).latest().id,)
     elif not names:
         raise UsageError("no name was given", "name a container, an image or a volume, or use --latest")
-    found: list[Struct] = []
-    errors: list[DaemonlessError] = []
-    for name in names:
-        try:
-            found.append(_describe(args, name))
-        except DaemonlessError as error:
-            errors.append(error)
-    if args.format is None or args.format.strip() == "json":
-        print(pretty(found))
-    else:
-        template = Template(args.format)
-        for value in found:
-            print(template.render(value))
-    for missing in errors:
-        report(missing)
-    return errors[-1].exit_status if errors else 0
+    return inspect_each(
+        names, lambda name: _describe(args, name), lambda found: show_values(found, args.format)
+    )
 
 
 def _describe(args: Args, name: str) -> Struct:
@@ -87,8 +73,8 @@ def _image(args: Args, name: str) -> Struct:
 
 def _volume(args: Args, name: str) -> Struct:
     from daemonless.actions.volume_row import VolumeRow  # noqa: PLC0415 - one of three
-    from daemonless.containers.volumes import Users  # noqa: PLC0415
-    from daemonless.volumes.store import VolumeStore  # noqa: PLC0415
+    from daemonless.containers.volumes import Users  # noqa: PLC0415 - as above
+    from daemonless.volumes.store import VolumeStore  # noqa: PLC0415 - as above
 
     return VolumeRow(VolumeStore(args.paths).find(name), Users(args.paths))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from daemonless.actions.selection import first_container
 from daemonless.containers.store import Container, ContainerStore
 from daemonless.errors import NotFound, UsageError, printable
 
@@ -23,12 +24,7 @@ def main(args: Args) -> int:
             for port in _published(container):
                 print(f"{container.id[:12]}\t{_inside(port)} -> {_outside(port)}")
         return 0
-    if args.latest:
-        container = store.latest()
-    elif words:
-        container = store.find(words.pop(0))
-    else:
-        raise UsageError("no container was named", "name one, or use --all or --latest")
+    container = first_container(store, words, latest=args.latest, ways="--all or --latest")
     if len(words) > 1:
         raise UsageError(f"too many arguments: {printable(words[1])}", "give one port, or none for all")
     ports = _published(container)

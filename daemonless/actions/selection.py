@@ -123,6 +123,18 @@ def _check(args: Args) -> None:
         )
 
 
+def first_container(store: ContainerStore, words: list[str], *, latest: bool, ways: str) -> Container:
+    """Take the container off the front of the words, or choose the newest if `latest`.
+
+    Raises UsageError if there is neither; `ways` are the options it then names.
+    """
+    if latest:
+        return store.latest()
+    if not words:
+        raise UsageError("no container was named", f"name one, or use {ways}")
+    return store.find(words.pop(0))
+
+
 def id_in_file(path: str) -> str:
     """Return the id in a file that `run --cidfile` wrote; raises NotFound without it, or UsageError."""
     try:
@@ -150,7 +162,7 @@ def _filter(args: Args) -> Test:
     if not _option(args, "filter"):
         return anything
     from daemonless.actions.psfilter import parse_filters  # noqa: PLC0415 - most command lines have no filter
-    from daemonless.actions.psrow import Row, Shared  # noqa: PLC0415
+    from daemonless.actions.psrow import Row, Shared  # noqa: PLC0415 - as above
 
     now = time.time()
     shared = Shared(args.paths, [])  # no filter asks for sizes

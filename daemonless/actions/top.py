@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from daemonless.actions import columns
+from daemonless.actions.selection import first_container
 from daemonless.actions.top_columns import choose
 from daemonless.containers.processes import Processes
 from daemonless.containers.store import ContainerStore
-from daemonless.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,12 +17,7 @@ def main(args: Args) -> int:
     """Print a table of the processes. Raises Conflict if the container does not run."""
     store = ContainerStore(args.paths)
     words = list(args.words)
-    if args.latest:
-        container = store.latest()
-    elif words:
-        container = store.find(words.pop(0))
-    else:
-        raise UsageError("no container was named", "name one, or use --latest")
+    container = first_container(store, words, latest=args.latest, ways="--latest")
     chosen, headings = choose(words)
     processes = Processes(container)
     rows = [[column.heading for column in chosen]] if headings else []

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from daemonless.actions.each import report
-from daemonless.actions.format import Template, pretty
+from daemonless.actions.inspection import inspect_each, show_values
 from daemonless.actions.volume_row import VolumeRow
 from daemonless.containers.volumes import Users
-from daemonless.errors import DaemonlessError, UsageError
+from daemonless.errors import UsageError
 from daemonless.volumes.store import VolumeStore
 
 TYPE_CHECKING = False
@@ -21,19 +20,8 @@ def main(args: Args) -> int:
         raise UsageError(
             "no volume was named" if not args.all else "--all goes with no name", "name one, or use --all"
         )
-    found: list[VolumeRow] = []
-    errors: list[DaemonlessError] = []
-    for name in store.names() if args.all else args.volumes:
-        try:
-            found.append(VolumeRow(store.find(name), users))
-        except DaemonlessError as error:
-            errors.append(error)
-    if args.format is None or args.format.strip() == "json":
-        print(pretty([row.complete() for row in found]))
-    else:
-        template = Template(args.format)
-        for row in found:
-            print(template.render(row))
-    for missing in errors:
-        report(missing)
-    return errors[-1].exit_status if errors else 0
+    return inspect_each(
+        store.names() if args.all else args.volumes,
+        lambda name: VolumeRow(store.find(name), users),
+        lambda found: show_values(found, args.format),
+    )

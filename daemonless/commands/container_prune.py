@@ -13,7 +13,7 @@ from daemonless.commands.options import selection
 def container_prune(
     ctx: typer.Context,
     *,
-    force: Annotated[bool, typer.Option("--force", "-f", help="Do not ask.")] = False,
+    force: selection.Force = False,
     filter: Annotated[
         list[str] | None,
         typer.Option(

@@ -41,9 +41,7 @@ def images(
             rich_help_panel=selection.SELECTION,
         ),
     ] = None,
-    quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="Print only IDs.", rich_help_panel=selection.OUTPUT)
-    ] = False,
+    quiet: selection.Quiet = False,
     digests: Annotated[
         bool, typer.Option("--digests", help="Show digests too.", rich_help_panel=selection.OUTPUT)
     ] = False,
@@ -57,12 +55,7 @@ def images(
         ),
     ] = None,
     no_trunc: selection.NoTrunc = False,
-    noheading: Annotated[
-        bool,
-        typer.Option(
-            "--noheading", "-n", help="Leave out the column headings.", rich_help_panel=selection.OUTPUT
-        ),
-    ] = False,
+    noheading: selection.Noheading = False,
     sort: Annotated[
         Literal["created", "id", "repository", "size", "tag"],
         typer.Option("--sort", help="Order by this column.", rich_help_panel=selection.OUTPUT),

@@ -47,9 +47,7 @@ def ps(
             "--latest", "-l", help="List the newest container only.", rich_help_panel=selection.SELECTION
         ),
     ] = False,
-    quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="Print only IDs.", rich_help_panel=selection.OUTPUT)
-    ] = False,
+    quiet: selection.Quiet = False,
     format: Annotated[
         str | None,
         typer.Option(

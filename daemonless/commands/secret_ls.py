@@ -23,9 +23,7 @@ def secret_ls(
             rich_help_panel=selection.SELECTION,
         ),
     ] = None,
-    quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="Print only IDs.", rich_help_panel=selection.OUTPUT)
-    ] = False,
+    quiet: selection.Quiet = False,
     format: Annotated[
         str | None,
         typer.Option(
@@ -35,12 +33,7 @@ def secret_ls(
             rich_help_panel=selection.OUTPUT,
         ),
     ] = None,
-    noheading: Annotated[
-        bool,
-        typer.Option(
-            "--noheading", "-n", help="Leave out the column headings.", rich_help_panel=selection.OUTPUT
-        ),
-    ] = False,
+    noheading: selection.Noheading = False,
 ) -> None:
     """List the secrets."""
     perform(ctx)

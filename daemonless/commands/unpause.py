@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import typer
 
+from daemonless.commands.derive import same_parameters
 from daemonless.commands.invoke import perform
-from daemonless.commands.options import selection
+from daemonless.commands.pause import pause
 
 
-def unpause(
-    ctx: typer.Context,
-    containers: selection.Containers = None,
-    *,
-    all: selection.All = False,
-    latest: selection.Latest = False,
-    filter: selection.Filter = None,
-    cidfile: selection.Cidfile = None,
-) -> None:
+@same_parameters(pause, without=())
+def unpause(ctx: typer.Context, **_options: Any) -> None:
     """Let the processes of paused containers go on."""
     perform(ctx)

@@ -35,12 +35,7 @@ def volume_ls(
             rich_help_panel=selection.OUTPUT,
         ),
     ] = None,
-    noheading: Annotated[
-        bool,
-        typer.Option(
-            "--noheading", "-n", help="Leave out the column headings.", rich_help_panel=selection.OUTPUT
-        ),
-    ] = False,
+    noheading: selection.Noheading = False,
 ) -> None:
     """List the volumes."""
     perform(ctx)

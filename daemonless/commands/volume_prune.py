@@ -22,7 +22,7 @@ def volume_prune(
             rich_help_panel=selection.SELECTION,
         ),
     ] = False,
-    force: Annotated[bool, typer.Option("--force", "-f", help="Do not ask.")] = False,
+    force: selection.Force = False,
     filter: Annotated[
         list[str] | None,
         typer.Option(

@@ -11,7 +11,7 @@ from __future__ import annotations
 import _signal
 
 from daemonless import jsonio
-from daemonless.errors import DaemonlessError, InvalidData, UsageError, printable
+from daemonless.errors import InvalidData, UsageError, printable
 from daemonless.oci.runtime import CAPABILITIES, RLIMITS
 
 TYPE_CHECKING = False
@@ -330,8 +330,3 @@ def detach_keys(value: str, option: str = "--detach-keys") -> tuple[int, ...]:
         else:
             raise refusal(option, value, f"{printable(key)!r} is no key", "for example ctrl-p,ctrl-q")
     return tuple(keys)
-
-
-def as_image_error(error: DaemonlessError, what: str) -> InvalidData:
-    """Return the error for a value of an image's config that breaks a grammar of the command line."""
-    return InvalidData(f"the image's {what} is invalid: {error.message.rpartition(': ')[2]}")

@@ -145,13 +145,16 @@ class Container:
     def state(self) -> dict[str, Any] | None:
         """state.json of the current or last run of this boot, or None."""
         path = f"{self.run_directory}/state.json"
-        try:
-            state = self._load(path, _STATE_TYPES)
-        except InvalidData as error:
-            state = self._read[path] = None
-            self.damage.append(error.message)
-        # After a reboot that the run directory survived, pid and start time may be anybody's.
-        return state if state and state["bootId"] == boot_id() else None
+        if path not in self._read:
+            try:
+                state = self._load(path, _STATE_TYPES)
+            except InvalidData as error:
+                state = None
+                self.damage.append(error.message)
+            if state and state["bootId"] != boot_id():
+                state = None  # after a reboot that the run directory survived, pids may be anybody's
+            self._read[path] = state
+        return self._read[path]
 
     @property
     def exit(self) -> dict[str, Any] | None:

@@ -54,6 +54,16 @@ class Format(Record):
         """Return the media type of a layer: "", "gzip" or "zstd"."""
         return self.layer + (self.separator + compression if compression else "")
 
+    def manifest_of(self, config: Descriptor, layers: list[_StoredLayer]) -> bytes:
+        """Return the manifest (image-spec, manifest.md) of an image of these documents."""
+        manifest = {
+            "schemaVersion": 2,
+            "mediaType": self.manifest,
+            "config": config.to_json(),
+            "layers": [layer.descriptor.to_json() for layer in layers],
+        }
+        return jsonio.dumps(manifest).encode()
+
     def adapt(self, layer: Descriptor) -> Descriptor:
         """Return the descriptor of a layer of any image in these terms."""
         return layer.replace(media_type=self.layer_type(layer_compression(layer.media_type)))
@@ -97,16 +107,10 @@ def add_image(
                     descriptor = layer.descriptor
                     pool.submit(store.blobs.path(descriptor.digest), layer.diff_id, descriptor.media_type)
             pool.wait()
-        rootfs = {"type": "layers", "diff_ids": [str(layer.diff_id) for layer in stored]}
-        config_data = jsonio.dumps({**config, "rootfs": rootfs}).encode()
-        parse_config(config_data, what=f"the config of {name}")
-        manifest = {
-            "schemaVersion": 2,
-            "mediaType": OCI_MANIFEST,
-            "config": _describe(store.blobs, OCI_CONFIG, config_data).to_json(),
-            "layers": [layer.descriptor.to_json() for layer in stored],
-        }
-        descriptor = _describe(store.blobs, OCI_MANIFEST, jsonio.dumps(manifest).encode())
+        config_data = _config(config, stored, what=f"the config of {name}")
+        config_descriptor = _describe(store.blobs, OCI_CONFIG, config_data)
+        manifest_data = FORMATS["oci"].manifest_of(config_descriptor, stored)
+        descriptor = _describe(store.blobs, OCI_MANIFEST, manifest_data)
         size = sum(unpacked.size(diff_id) for diff_id in {layer.diff_id for layer in stored})
         store.add(reference, descriptor, size=size)
     except OSError as error:
@@ -163,25 +167,21 @@ class _Maker:
         with UnpackPool(paths.data, draft.id_map) as pool:
             layer, told = self._store_layer(pool, draft.format, start_writing)
         say(f"Layer {layer.descriptor.digest.short}: {layer.descriptor.size / 1e6:.1f} MB, done")
-        stored = [(draft.format.adapt(descriptor), diff_id) for descriptor, diff_id in draft.base]
-        stored.append((layer.descriptor, layer.diff_id))
-        rootfs = {"type": "layers", "diff_ids": [str(diff_id) for _, diff_id in stored]}
-        config_data = jsonio.dumps({**draft.config, "rootfs": rootfs}).encode()
-        parse_config(config_data, what="the config of the new image")
-        config = self._add_document(draft.format.config, config_data)
-        manifest = {
-            "schemaVersion": 2,
-            "mediaType": draft.format.manifest,
-            "config": config.to_json(),
-            "layers": [descriptor.to_json() for descriptor, _ in stored],
-        }
-        descriptor = self._add_document(draft.format.manifest, jsonio.dumps(manifest).encode())
-        size = sum(self._layers.size(diff_id) for diff_id in {diff_id for _, diff_id in stored})
+        form = draft.format
+        below = [
+            _StoredLayer(descriptor=form.adapt(descriptor), diff_id=Digest(diff_id))
+            for descriptor, diff_id in draft.base
+        ]
+        stored = [*below, layer]
+        config_data = _config(draft.config, stored, what="the config of the new image")
+        config = self._add_document(form.config, config_data)
+        descriptor = self._add_document(form.manifest, form.manifest_of(config, stored))
+        size = sum(self._layers.size(diff_id) for diff_id in {each.diff_id for each in stored})
 
         def is_complete() -> bool:
-            needed = (descriptor, config, *(each for each, _ in stored))
+            needed = (descriptor, config, *(each.descriptor for each in stored))
             return all(self._store.blobs.has(each.digest, each.size) for each in needed) and all(
-                self._layers.has(diff_id) for _, diff_id in stored
+                self._layers.has(each.diff_id) for each in stored
             )
 
         failpoints.reach("commit.list")
@@ -228,6 +228,14 @@ class _Maker:
         if self._new_blobs or self._new_layers:
             self._store.discard_unused(self._new_blobs, self._new_layers)
             trash.empty_in_background(self._store.data)
+
+
+def _config(config: dict[str, Any], layers: list[_StoredLayer], *, what: str) -> bytes:
+    """Return a config document completed with its layers; raises InvalidData if it is unusable."""
+    rootfs = {"type": "layers", "diff_ids": [str(layer.diff_id) for layer in layers]}
+    data = jsonio.dumps({**config, "rootfs": rootfs}).encode()
+    parse_config(data, what=what)
+    return data
 
 
 def _describe(blobs: BlobStore, media_type: str, data: bytes) -> Descriptor:

@@ -89,31 +89,29 @@ def _copy_file(source: int, target: int, name: str) -> None:
         size = os.fstat(reader).st_size
         os.ftruncate(writer, size)  # what is not written stays a hole
         offset = 0
-        while (start := _next_data(reader, offset)) >= 0:
-            end = os.lseek(reader, start, os.SEEK_HOLE)
-            os.lseek(writer, start, os.SEEK_SET)
-            offset = start
-            while offset < end:
-                sent = os.sendfile(writer, reader, offset, min(end - offset, 1 << 24))
-                if not sent:
-                    break
+        while offset < size:
+            offset, end = next_data(reader, offset, size)
+            os.lseek(writer, offset, os.SEEK_SET)
+            while offset < end and (sent := os.sendfile(writer, reader, offset, min(end - offset, 1 << 24))):
                 offset += sent
             if offset < end:
-                break
+                break  # it has shrunk
         copy_attributes(reader, writer)
     finally:
         os.close(reader)
         os.close(writer)
 
 
-def _next_data(fd: int, offset: int) -> int:
-    """Return where the next data begins (lseek(2), SEEK_DATA), or -1 after the last."""
+def next_data(fd: int, position: int, size: int) -> tuple[int, int]:
+    """Return where the next data of the file begins and ends, both at most `size` (lseek(2))."""
     try:
-        return os.lseek(fd, offset, os.SEEK_DATA)
+        start = os.lseek(fd, position, os.SEEK_DATA)
+        end = os.lseek(fd, start, os.SEEK_HOLE)
     except OSError as error:
-        if error.errno == _ENXIO:
-            return -1
-        raise
+        if error.errno == _ENXIO:  # nothing but a hole up to the end, or the file has shrunk
+            return size, size
+        return position, size  # a file system that does not know
+    return min(start, size), min(end, size)
 
 
 def copy_attributes(source: int, target: int) -> None:

@@ -26,6 +26,7 @@ import stat
 
 from daemonless.errors import DaemonlessError, printable
 from daemonless.files import write_all
+from daemonless.isolation.copying import next_data
 from daemonless.layers import xattrs
 from daemonless.layers.omitted import Omissions
 from daemonless.layers.tar_header import (
@@ -207,7 +208,7 @@ class ArchiveWriter:
         """Write exactly `entry.size` bytes of the file, zeros for its holes and for what is not there."""
         position, size = 0, entry.size
         while position < size:
-            start, end = _next_data(fd, position, size)
+            start, end = next_data(fd, position, size)
             self._zeros(start - position)
             position = start
             while position < end:
@@ -258,15 +259,3 @@ def describe(member: bytes, status: os.stat_result) -> Entry:
         entry.major, entry.minor = os.major(status.st_rdev), os.minor(status.st_rdev)
     entry.xattrs = {}
     return entry
-
-
-def _next_data(fd: int, position: int, size: int) -> tuple[int, int]:
-    """Return where the next data of the file begins and ends, both at most `size` (lseek(2))."""
-    try:
-        start = os.lseek(fd, position, os.SEEK_DATA)
-        end = os.lseek(fd, start, os.SEEK_HOLE)
-    except OSError as error:
-        if error.errno == _ENXIO:  # nothing but a hole up to the end, or the file has shrunk
-            return size, size
-        return position, size  # a file system that does not know
-    return min(start, size), min(end, size)

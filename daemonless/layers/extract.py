@@ -14,6 +14,7 @@ import stat
 
 from daemonless.errors import Conflict, InvalidData, printable
 from daemonless.layers import trash, xattrs
+from daemonless.layers.holes import write_content
 from daemonless.layers.names import normalise
 from daemonless.layers.omitted import Omissions
 from daemonless.layers.tar_header import (
@@ -149,17 +150,8 @@ class Extractor:
             is_new = self._make_room(dir_fd, name, path)
             fd = os.open(name, _NEW if is_new else _OVER, 0o600, dir_fd=dir_fd)
         try:
-            hole = False
-            for piece in reader.data():
-                hole = is_new and _is_hole(piece)  # what is mounted there may be a device
-                if hole:
-                    os.lseek(fd, len(piece), os.SEEK_CUR)
-                    continue
-                written = os.write(fd, piece)
-                while written < len(piece):
-                    written += os.write(fd, piece[written:])
-            if hole:  # nothing was written at the end
-                os.ftruncate(fd, entry.size)
+            smallest = _SMALLEST_HOLE if is_new else 0  # what is mounted there may be a device
+            write_content(fd, reader.data(), entry.size, smallest=smallest)
             self._finish_open(fd, entry)
         finally:
             os.close(fd)
@@ -216,10 +208,3 @@ class Extractor:
         if owner:
             os.chown(name, *owner, dir_fd=dir_fd, follow_symlinks=False)
         os.utime(name, ns=(entry.mtime_ns, entry.mtime_ns), dir_fd=dir_fd, follow_symlinks=False)
-
-
-def _is_hole(piece: memoryview) -> bool:
-    """Return whether a piece of a file is zeros alone, and long enough to be worth leaving out."""
-    if len(piece) < _SMALLEST_HOLE or piece[0] or piece[-1]:
-        return False
-    return piece.tobytes() == bytes(len(piece))

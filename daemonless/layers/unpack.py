@@ -19,7 +19,8 @@ from daemonless.errors import DaemonlessError, InvalidData, printable
 from daemonless.files import open_in_root
 from daemonless.isolation.userns import IdMap
 from daemonless.layers import whiteout, xattrs
-from daemonless.layers.decompress import CHUNK, read_ahead
+from daemonless.layers.decompress import read_ahead
+from daemonless.layers.holes import write_content
 from daemonless.layers.names import normalise
 from daemonless.layers.omitted import Omissions
 from daemonless.layers.tar import TarReader
@@ -30,8 +31,7 @@ from daemonless.record import Record
 
 MAX_ENTRIES = 1_000_000
 _MAX_ID = (1 << 32) - 2  # (uid_t)-1 means "leave as it is" to chown(2)
-_HOLE = 1 << 14  # bytes of zeros from which on a hole is left instead
-_ZEROS = bytes(CHUNK)
+_SMALLEST_HOLE = 1 << 14  # bytes
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 # These say something about the machine; every other errno was caused by the archive's content.
 _OUR_ERRORS = frozenset(
@@ -214,15 +214,7 @@ class _Writer:
         try:
             if entry.size:
                 self.size += entry.size
-                for piece in reader.data():
-                    if len(piece) >= _HOLE and _is_zero(piece):
-                        os.lseek(fd, len(piece), os.SEEK_CUR)
-                        continue
-                    written = os.write(fd, piece)
-                    while written < len(piece):
-                        written += os.write(fd, piece[written:])
-                if entry.size >= _HOLE:
-                    os.ftruncate(fd, entry.size)  # it may end with a hole
+                write_content(fd, reader.data(), entry.size, smallest=_SMALLEST_HOLE)
             # In this order: chown(2) clears capabilities and the setuid and setgid bits.
             if owner != self._own:
                 os.fchown(fd, *owner)
@@ -348,11 +340,6 @@ class _Writer:
 
 def _link(from_fd: int, from_name: bytes, to_fd: int, to_name: bytes) -> None:
     os.link(from_name, to_name, src_dir_fd=from_fd, dst_dir_fd=to_fd, follow_symlinks=False)
-
-
-def _is_zero(piece: memoryview) -> bool:
-    """Return whether all bytes are zero; two of them tell for nearly all pieces that are not."""
-    return not piece[0] and not piece[-1] and bytes(piece) == _ZEROS[: len(piece)]
 
 
 def _is_mapped(ranges: tuple[tuple[int, int, int], ...], number: int) -> bool:

@@ -574,7 +574,8 @@ class _Monitor:
             self._record_state("restarting", 0)
         except OSError:  # the disk is full; the container goes on all the same
             pass
-        self._dismiss(record, [client for client in self.clients.values() if not client.watches_only])
+        taking_part = [client for client in self.clients.values() if not client.watches_only]
+        self._dismiss(record, taking_part, restarting=True)
         self.first_client = -1
 
     def _finish(self, record: dict[str, Any]) -> None:
@@ -591,13 +592,13 @@ class _Monitor:
         except OSError:  # nowhere to write it: those who wait are told all the same
             pass
         failpoints.reach("end.tell")
-        self._dismiss({**record, "restarting": False}, [*self.clients.values()])
+        self._dismiss(record, [*self.clients.values()], restarting=False)
         if network:
             network.stop()  # takes 20 ms: the kernel waits for a grace period to remove the tap device
 
-    def _dismiss(self, record: dict[str, Any], clients: list[Client]) -> None:
+    def _dismiss(self, record: dict[str, Any], clients: list[Client], *, restarting: bool) -> None:
         """Send clients the exit record, after all else, and close their connections."""
-        packet = protocol.EXIT + jsonio.dumps({"restarting": True, **record}).encode()
+        packet = protocol.EXIT + jsonio.dumps({**record, "restarting": restarting}).encode()
         for client in clients:
             del self.clients[client.socket.fileno()]
             client.pending.append(packet)

@@ -14,7 +14,6 @@ import time
 from daemonless import syscalls
 from daemonless.files import Lock, make_private_directory
 
-_IN_DELETE = 0x200
 _SETTLED = 0.05  # seconds; who deletes a directory deletes its files one after the other
 
 
@@ -34,7 +33,7 @@ class Watch:
             self.close()
 
     def _add(self) -> None:
-        syscalls.inotify_add_watch(self.fd, os.fsencode(self._directory), _IN_DELETE)
+        syscalls.inotify_add_watch(self.fd, os.fsencode(self._directory), syscalls.IN_DELETE)
 
     def close(self) -> None:
         """Watch no more."""

@@ -88,6 +88,12 @@ Format = Annotated[
         rich_help_panel=OUTPUT,
     ),
 ]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only IDs.", rich_help_panel=OUTPUT)]
+Noheading = Annotated[
+    bool,
+    typer.Option("--noheading", "-n", help="Leave out the column headings.", rich_help_panel=OUTPUT),
+]
+Force = Annotated[bool, typer.Option("--force", "-f", help="Do not ask.")]
 NoTrunc = Annotated[
     bool,
     typer.Option("--no-trunc", help="Print IDs and commands in full.", rich_help_panel=OUTPUT),
