@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import threading
 import time
 from collections.abc import Callable
@@ -154,6 +155,23 @@ def test_containers_that_share_volumes_in_swapped_order(cli: Cli, image: str) ->
     files = cli("run", "--rm", *QUICK, *orders[0], image, "sh", "-c", "ls /a /b | grep -c [0-9]").stdout
     assert files == "40\n"
     cli("volume", "rm", "va", "vb")
+
+
+def test_a_start_waits_for_a_removal(cli: Cli, image: str) -> None:
+    """The lock is held by who removes the container: that does not mean that it runs."""
+    cli("create", *QUICK, "--name", "c", image, "sleep", "100")
+    gate = cli.root.parent / "gate"
+    os.mkfifo(gate)
+    armed = cli.environment(DAEMONLESS_FAILPOINT=f"rm.discard=pause:{gate}")
+    removing = cli.start("rm", "c", env=armed)
+    with open(gate, "wb"):
+        starting = cli.start("start", "c")
+        with pytest.raises(subprocess.TimeoutExpired):
+            starting.wait(0.5)  # it cannot know yet
+    out, err = starting.communicate(timeout=20)
+    assert (starting.returncode, out) == (125, b"") and b"no such container" in err, err
+    assert removing.wait(20) == 0
+    assert cli.ids() == []
 
 
 def test_removals_while_one_stops(cli: Cli, image: str) -> None:

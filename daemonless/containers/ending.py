@@ -225,7 +225,7 @@ def _lock_to_remove(container: Container, *, force: bool) -> Lock | None:
         container.refresh()
         if force:
             _kill_supervised(container)
-        elif container.state is not None and container.is_supervised:
+        elif container.lives:
             raise Conflict(
                 f"container {container.name} is {container.status}",
                 "stop it first, or remove it with --force",

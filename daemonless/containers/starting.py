@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import _socket
 import os
+import time
 
 from daemonless import events, failpoints, jsonio
 from daemonless.config import Paths
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 
     from daemonless.containers.storage import Ready
     from daemonless.supervisor.restart import Policy
+
+
+_PATIENCE = 10  # seconds for who starts or removes the container meanwhile
 
 
 class Started(Record):
@@ -63,9 +67,8 @@ def initialize(paths: Paths, container: Container) -> None:
 def _start(paths: Paths, container: Container, *, attached: bool, preserve_fds: int, hold: bool) -> Started:
     record = container.record
     check_streams(record["request"]["log_driver"])
-    lock = container.try_lock()
+    lock = _lock_to_start(container)
     if lock is None:
-        container.refresh()
         status = container.status
         if status == "initialized" and not hold:
             return _release(container, attached=attached)
@@ -105,6 +108,22 @@ def _start(paths: Paths, container: Container, *, attached: bool, preserve_fds: 
         socket.close()
         os.waitpid(supervisor, 0)
         raise
+
+
+def _lock_to_start(container: Container) -> Lock | None:
+    """Take the container's lock; None if it lives already. Raises NotFound if it is removed meanwhile.
+
+    Whoever holds the lock for a moment only - to start, to end or to remove it - is waited for.
+    """
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        lock = container.try_lock()
+        if lock:
+            return lock
+        container.refresh()
+        if container.lives or time.monotonic() > deadline:
+            return None
+        time.sleep(0.002)
 
 
 def _ready(paths: Paths, container: Container, request: RunRequest) -> Ready | None:

@@ -205,6 +205,21 @@ class Container:
         return lock_is_held(f"{self.run_directory}/lock")
 
     @property
+    def lives(self) -> bool:
+        """Whether its process runs, or its supervisor waits before it starts the next.
+
+        The lock alone may be held by somebody who is about to start or to remove it.
+        """
+        state = self.state
+        if state is None or not state["pid"]:
+            return state is not None and self.is_supervised
+        try:
+            os.close(self.pidfd())
+        except NotFound:
+            return False
+        return True
+
+    @property
     def status(self) -> str:
         """The status in podman's words: what the supervisor is at, or how the last run was left."""
         state = self.state
