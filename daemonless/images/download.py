@@ -1,4 +1,4 @@
-"""Several blobs of one repository at a time, from the registry into the store.
+"""Several blobs at a time, from where an image comes into the store.
 
 Threads, because all the work (sockets, TLS, sha256, writing) is done without the interpreter's
 lock. They are daemon threads: a person who interrupts a pull does not wait for a read to end.
@@ -13,9 +13,9 @@ from types import TracebackType
 
 from daemonless.images.blobs import BlobStore, Staged
 from daemonless.images.progress import Progress
+from daemonless.images.transports.source import Source
 from daemonless.oci.digest import Digest
 from daemonless.oci.image import Descriptor
-from daemonless.registry.client import RegistryClient
 
 AT_ONCE = 4
 CHUNK = 1 << 20  # bytes in memory for each of them
@@ -28,10 +28,9 @@ class _Cancelled(Exception):
 class Downloads:
     """Downloads of blobs; on an error, or on leaving early, no unfinished file stays behind."""
 
-    def __init__(self, client: RegistryClient, blobs: BlobStore, path: str, progress: Progress) -> None:
-        self._client = client
+    def __init__(self, source: Source, blobs: BlobStore, progress: Progress) -> None:
+        self._source = source
         self._blobs = blobs
-        self._path = path
         self._progress = progress
         self._waiting: queue.SimpleQueue[Descriptor] = queue.SimpleQueue()
         self._finished: queue.SimpleQueue[Digest | BaseException] = queue.SimpleQueue()
@@ -72,7 +71,7 @@ class Downloads:
             self._finished.put(error)
 
     def _fetch(self, descriptor: Descriptor) -> None:
-        with self._client.open_blob(self._path, descriptor) as blob, self._stage(descriptor) as staged:
+        with self._source.open_blob(descriptor) as blob, self._stage(descriptor) as staged:
             while data := blob.read(CHUNK):
                 if self._cancelled:
                     raise _Cancelled

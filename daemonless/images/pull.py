@@ -1,4 +1,4 @@
-"""From a reference to an image on this machine: pull.
+"""From an image elsewhere to an image on this machine: pull.
 
     resolve -> manifest -> config -> layers, in parallel: download, verify, unpack -> name
 
@@ -18,6 +18,8 @@ from daemonless.images.blobs import BlobStore, store_failed
 from daemonless.images.download import Downloads
 from daemonless.images.progress import Progress, Silent
 from daemonless.images.store import Image, ImageStore
+from daemonless.images.transports.registry import RegistrySource
+from daemonless.images.transports.source import Source
 from daemonless.isolation.userns import IdMap, load_id_map
 from daemonless.layers import trash
 from daemonless.layers.store import LayerStore
@@ -40,7 +42,7 @@ from daemonless.oci.image import (
 )
 from daemonless.oci.reference import Reference, parse_reference
 from daemonless.record import Record
-from daemonless.registry.client import RegistryClient, open_registry
+from daemonless.registry.client import open_registry
 from daemonless.registry.credentials import find_credential, parse_creds
 
 ATTEMPTS = 3  # when a concurrent rmi removed what was about to be named
@@ -74,7 +76,7 @@ def pull(
     id_map: IdMap | None = None,
     debug: Callable[[str], None] | None = None,
 ) -> Image:
-    """Fetch an image and unpack its layers; return it.
+    """Fetch an image from its registry and unpack its layers; return it.
 
     `platform` defaults to this machine's. `credentials` is USER:PASSWORD, otherwise `authfile`
     or the user's usual files are looked at. `tls_verify` None lets registries on this machine
@@ -84,13 +86,32 @@ def pull(
     """
     if isinstance(reference, str):
         reference = parse_reference(reference)
-    progress = progress or Silent()
     credential = (
         parse_creds(credentials)
         if credentials
         else find_credential(reference.domain, reference.path, authfile=authfile or "")
     )
     client = open_registry(reference.domain, credential=credential, tls_verify=tls_verify, debug=debug)
+    source = RegistrySource(client, reference)
+    try:
+        return pull_from(source, paths, platform=platform, progress=progress, id_map=id_map)
+    finally:
+        source.close()
+
+
+def pull_from(
+    source: Source,
+    paths: Paths,
+    *,
+    platform: Platform | None = None,
+    progress: Progress | None = None,
+    id_map: IdMap | None = None,
+) -> Image:
+    """Fetch the image that `source` stands for, give it the source's names and return it.
+
+    The caller must have a single thread. Raises as `pull` does.
+    """
+    progress = progress or Silent()
     wanted = platform or host_platform()
     id_map = id_map or load_id_map(os.getuid(), os.getgid())
     try:
@@ -98,60 +119,64 @@ def pull(
         # The pool forks: it has to come before any thread, also those of the progress display.
         with UnpackPool(paths.data, id_map) as pool, progress:
             for _ in range(ATTEMPTS):
-                image = _Pull(client, paths, pool, id_map.key, progress).run(reference, wanted)
+                image = _Pull(source, paths, pool, id_map.key, progress).run(wanted)
                 if image:
                     return image
     except OSError as error:
-        raise store_failed(f"store image {reference}", error) from error
+        raise store_failed(f"store image {source.name}", error) from error
     finally:
-        client.close()
         trash.empty_in_background(paths.data)  # layers that another pull had ready first
-    raise DaemonlessError(f"cannot store image {reference}: it was removed while it was pulled", "try again")
+    raise DaemonlessError(
+        f"cannot store image {source.name}: it was removed while it was pulled", "try again"
+    )
 
 
 class _Pull:
     """One attempt to pull one image."""
 
-    def __init__(
-        self, client: RegistryClient, paths: Paths, pool: UnpackPool, key: str, progress: Progress
-    ) -> None:
-        self.client = client
+    def __init__(self, source: Source, paths: Paths, pool: UnpackPool, key: str, progress: Progress) -> None:
+        self.source = source
         self.pool = pool
         self.progress = progress
         self.store = ImageStore(paths.data)
         self.blobs = self.store.blobs
         self.layers = LayerStore(paths.data, key)
 
-    def run(self, reference: Reference, wanted: Platform) -> Image | None:
+    def run(self, wanted: Platform) -> Image | None:
         """Pull; None means that something was removed before it could be named."""
         self.blobs.sweep()
-        resolved = resolve(self.client, reference, wanted)
-        config_data = self._config(reference, resolved.manifest)
-        config = parse_config(config_data, what=f"the config of {reference}")
-        _check_platform(config, wanted, reference)
-        layers = pair_layers(resolved.manifest, diff_ids(config), reference)
-        self._fetch(reference, layers)
+        name = self.source.name
+        resolved = resolve(self.source, wanted)
+        config_data = self._config(resolved.manifest)
+        config = parse_config(config_data, what=f"the config of {name}")
+        _check_platform(config, wanted, name)
+        layers = pair_layers(resolved.manifest, diff_ids(config), name)
+        self._fetch(layers)
         self.pool.wait()
         self.blobs.add(config_data)
         self.blobs.add(resolved.data)
-        named = self.store.add(
-            reference,
-            resolved.descriptor,
-            size=sum(self.layers.size(layer.diff_id) for layer in layers),
-            source_digest=resolved.source_digest,
-            is_complete=lambda: self._is_complete(resolved, layers),
-        )
-        return self.store.resolve(str(reference)) if named else None
+        size = sum(self.layers.size(layer.diff_id) for layer in layers)
+        for reference in self.source.references or (None,):
+            named = self.store.add(
+                reference,
+                resolved.descriptor,
+                size=size,
+                source_digest=resolved.source_digest,
+                is_complete=lambda: self._is_complete(resolved, layers),
+            )
+            if not named:
+                return None
+        return self.store.resolve(str(reference) if reference else resolved.descriptor.digest)
 
-    def _config(self, reference: Reference, manifest: Manifest) -> bytes:
+    def _config(self, manifest: Manifest) -> bytes:
         if manifest.config.size > MAX_DOCUMENT:
-            raise InvalidData(f"the config of {reference} is larger than {MAX_DOCUMENT} bytes")
+            raise InvalidData(f"the config of {self.source.name} is larger than {MAX_DOCUMENT} bytes")
         if self.blobs.is_intact(manifest.config.digest, manifest.config.size):
             return self.blobs.read(manifest.config.digest)
-        with self.client.open_blob(reference.path, manifest.config) as blob:
+        with self.source.open_blob(manifest.config) as blob:
             return blob.read_all()
 
-    def _fetch(self, reference: Reference, layers: list[Layer]) -> None:
+    def _fetch(self, layers: list[Layer]) -> None:
         """Download what is missing and hand it on to be unpacked while the rest comes."""
         used = self.store.uses()
         missing: list[Layer] = []
@@ -169,7 +194,7 @@ class _Pull:
         if missing:
             by_digest = {layer.descriptor.digest: layer for layer in missing}
             descriptors = [layer.descriptor for layer in by_digest.values()]
-            with Downloads(self.client, self.blobs, reference.path, self.progress) as downloads:
+            with Downloads(self.source, self.blobs, self.progress) as downloads:
                 for digest in downloads.run(descriptors):
                     self.progress.finish(digest, "done")
                     self._unpack(by_digest[digest])
@@ -186,52 +211,52 @@ class _Pull:
         )
 
 
-def resolve(client: RegistryClient, reference: Reference, wanted: Platform) -> Resolved:
-    """Ask what a reference stands for, through one index at most; errors as for `pull`."""
-    fetched = client.fetch_manifest(reference.path, reference.digest or reference.tag)
-    source = fetched.digest
-    document = parse_document(fetched.data, fetched.content_type, what=f"the manifest of {reference}")
+def resolve(source: Source, wanted: Platform) -> Resolved:
+    """Ask what a source stands for, through one index at most; errors as for `pull`."""
+    fetched = source.fetch_manifest()
+    source_digest = fetched.digest
+    document = parse_document(fetched.data, fetched.content_type, what=f"the manifest of {source.name}")
     platform = None
     if isinstance(document, Index):
-        chosen = choose_manifest(document, wanted, what=str(reference))
+        chosen = choose_manifest(document, wanted, what=source.name)
         platform = chosen.platform
-        fetched = client.fetch_manifest(reference.path, chosen.digest, size=chosen.size)
+        fetched = source.fetch_manifest(chosen.digest, size=chosen.size)
         document = parse_document(
-            fetched.data, fetched.content_type, what=f"the manifest of {reference} for {wanted}"
+            fetched.data, fetched.content_type, what=f"the manifest of {source.name} for {wanted}"
         )
         if isinstance(document, Index):
-            raise Unsupported(f"{reference} is an index of indexes")
+            raise Unsupported(f"{source.name} is an index of indexes")
         if chosen.media_type and chosen.media_type != document.media_type:
-            raise InvalidData(f"the manifest of {reference} is not of the media type its index announces")
+            raise InvalidData(f"the manifest of {source.name} is not of the media type its index announces")
     descriptor = Descriptor(
         media_type=document.media_type, digest=fetched.digest, size=len(fetched.data), platform=platform
     )
-    return Resolved(source_digest=source, data=fetched.data, descriptor=descriptor, manifest=document)
+    return Resolved(source_digest=source_digest, data=fetched.data, descriptor=descriptor, manifest=document)
 
 
-def pair_layers(manifest: Manifest, diffs: tuple[Digest, ...], reference: Reference) -> list[Layer]:
-    """Return the manifest's layers with the config's diff_ids, each pair once.
+def pair_layers(manifest: Manifest, diffs: tuple[Digest, ...], name: str) -> list[Layer]:
+    """Return the manifest's layers with the config's diff_ids, each pair once; `name` is the image's.
 
     Raises InvalidData if the two documents do not fit, Unsupported for unknown layer types.
     """
     if len(manifest.layers) != len(diffs):
         raise InvalidData(
-            f"{reference} has {len(manifest.layers)} layers in its manifest but {len(diffs)} in its config"
+            f"{name} has {len(manifest.layers)} layers in its manifest but {len(diffs)} in its config"
         )
     pairs: dict[Digest, Layer] = {}
     for descriptor, diff_id in zip(manifest.layers, diffs, strict=True):
         layer_compression(descriptor.media_type)
         known = pairs.setdefault(descriptor.digest, Layer(descriptor=descriptor, diff_id=diff_id))
         if known.diff_id != diff_id or known.descriptor.size != descriptor.size:
-            raise InvalidData(f"{reference} gives two meanings to layer {descriptor.digest}")
+            raise InvalidData(f"{name} gives two meanings to layer {descriptor.digest}")
     return list(pairs.values())
 
 
-def _check_platform(config: dict[str, Any], wanted: Platform, reference: Reference) -> None:
+def _check_platform(config: dict[str, Any], wanted: Platform, name: str) -> None:
     stated = platform_of_config(config)
     if stated and not is_suitable(wanted, stated):
         raise NotFound(
-            f"{reference} is an image for {printable(str(stated))}, not for {wanted}",
+            f"{name} is an image for {printable(str(stated))}, not for {wanted}",
             f"to have it anyway: --platform {printable(str(stated))}",
         )
 

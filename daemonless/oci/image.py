@@ -121,6 +121,14 @@ class Index(Record):
     manifests: tuple[Descriptor, ...]
 
 
+class Fetched(Record):
+    """A manifest or an index as it came: bytes, what the transport calls it, its digest."""
+
+    data: bytes
+    content_type: str  # empty if the transport says nothing
+    digest: Digest
+
+
 def layer_compression(media_type: str) -> str:
     """Return "", "gzip" or "zstd"; raises Unsupported for what is not a layer we can unpack."""
     try:

@@ -20,8 +20,7 @@ from urllib.parse import urljoin, urlsplit
 from daemonless import jsonio
 from daemonless.errors import InvalidData, NotFound, printable
 from daemonless.oci.digest import Digest, VerifiedReader, digest_of
-from daemonless.oci.image import INDEXES, MANIFESTS, MAX_DOCUMENT, Descriptor
-from daemonless.record import Record
+from daemonless.oci.image import INDEXES, MANIFESTS, MAX_DOCUMENT, Descriptor, Fetched
 from daemonless.registry.auth import Authenticator, auth_flow, is_loopback, refused_login
 from daemonless.registry.credentials import Credential
 from daemonless.registry.errors import Refused, RegistryError, Unreachable, Untrusted, redact_url
@@ -33,14 +32,6 @@ MAX_TAG_PAGES = 200
 MAX_RESUMES = 4
 _HOSTS = {"docker.io": "registry-1.docker.io"}  # the name people use: the host that serves it
 _ACCEPT = ", ".join((*MANIFESTS, *INDEXES))
-
-
-class Fetched(Record):
-    """A manifest or an index as it came: bytes, what the registry calls it, its digest."""
-
-    data: bytes
-    content_type: str
-    digest: Digest
 
 
 def open_registry(

@@ -12,6 +12,7 @@ from daemonless.images.blobs import BlobStore
 from daemonless.images.download import Downloads
 from daemonless.images.progress import Silent
 from daemonless.images.pull import pair_layers, resolve
+from daemonless.images.transports.registry import RegistrySource
 from daemonless.oci.digest import Digest
 from daemonless.oci.image import (
     OCI_CONFIG,
@@ -46,7 +47,11 @@ def index(*entries):
 
 
 def ask(connect, peer):
-    return resolve(connect(peer), parse_reference(f"{peer.host}/app"), AMD64)
+    return resolve(source(connect, peer), AMD64)
+
+
+def source(connect, peer):
+    return RegistrySource(connect(peer), parse_reference(f"{peer.host}/app"))
 
 
 # --- documents ---
@@ -106,7 +111,7 @@ def test_no_platform_of_ours(connect, peer):
 
 def paired(document, *diff_ids):
     parsed = parse_document(json.dumps(document).encode())
-    return pair_layers(parsed, tuple(Digest(each) for each in diff_ids), parse_reference("app"))
+    return pair_layers(parsed, tuple(Digest(each) for each in diff_ids), "app")
 
 
 def test_each_pair_once():
@@ -147,7 +152,7 @@ def descriptor(body, size=None):
 
 
 def download(connect, peer, blobs, *descriptors):
-    with Downloads(connect(peer), blobs, "app", Silent()) as downloads:
+    with Downloads(source(connect, peer), blobs, Silent()) as downloads:
         return list(downloads.run(list(descriptors)))
 
 
@@ -186,7 +191,7 @@ def test_foreign_urls_are_not_fetched(connect, peer, other, blobs):
     other.routes["/layer"] = (200, {}, body)
     document = manifest(describe(body, urls=[f"{other.url}/layer"]))
     peer.manifest(json.dumps(document).encode(), OCI_MANIFEST)
-    [pair] = pair_layers(ask(connect, peer).manifest, (Digest(digest_of(body)),), parse_reference("app"))
+    [pair] = pair_layers(ask(connect, peer).manifest, (Digest(digest_of(body)),), "app")
     with pytest.raises(NotFound):
         download(connect, peer, blobs, pair.descriptor)
     peer.blob(body)
