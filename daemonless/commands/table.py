@@ -74,6 +74,8 @@ GROUPS: dict[str, dict[str, tuple[str, dict[str, str]]]] = {
         'rm': ('volume_rm', {}),
         'prune': ('volume_prune', {}),
         'exists': ('volume_exists', {}),
+        'export': ('volume_export', {}),
+        'import': ('volume_import', {}),
         'list': ('volume_ls', {}),
         'remove': ('volume_rm', {}),
     },
@@ -1120,6 +1122,27 @@ COMMANDS: dict[str, Spec] = {
         'arguments': (('volume', False, True),),
         'defaults': {
             'volume': None,
+        },
+        'interspersed': True,
+    },
+    'volume_export': {
+        'options': {
+            '--output': ('output', 'text'),
+            '-o': ('output', 'text'),
+        },
+        'arguments': (('volume', False, True),),
+        'defaults': {
+            'volume': None,
+            'output': None,
+        },
+        'interspersed': True,
+    },
+    'volume_import': {
+        'options': {},
+        'arguments': (('volume', False, True), ('source', False, False)),
+        'defaults': {
+            'volume': None,
+            'source': '-',
         },
         'interspersed': True,
     },
