@@ -134,10 +134,11 @@ http:
 class Registry:
     """A docker-registry process on loopback."""
 
-    def __init__(self, directory: Path, more: str = "") -> None:
+    def __init__(self, directory: Path, more: str = "", port: int = 0) -> None:
         self.directory = directory
         with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
             self.port: int = probe.getsockname()[1]
         self.address = f"127.0.0.1:{self.port}"
         config = directory / "config.yml"

@@ -34,7 +34,7 @@ class Scenario:
     undo: tuple[str, ...] = ()
 
 
-# IMAGE, PULLED and ARCHIVE stand for names that only the run knows.
+# IMAGE, PULLED and REGISTRY stand for names that only the run knows.
 SCENARIOS = {
     "create": Scenario(("create", *QUICK, "IMAGE", "true")),
     "run": Scenario(("run", *QUICK, "IMAGE", "true")),
@@ -61,11 +61,6 @@ SCENARIOS = {
     "volume rm": Scenario(
         ("volume", "rm", "victim"), ("volume", "create", "victim"), ("volume", "rm", "--force", "victim")
     ),
-    "volume import": Scenario(
-        ("volume", "import", "victim", "ARCHIVE"),
-        ("volume", "create", "victim"),
-        ("volume", "rm", "--force", "victim"),
-    ),
     "run --volume": Scenario(
         ("run", "--rm", *QUICK, "-v", "victim:/etc", "IMAGE", "true"),
         (),
@@ -73,6 +68,10 @@ SCENARIOS = {
     ),
     "secret create": Scenario(
         ("secret", "create", "victim", "/etc/passwd"), (), ("secret", "rm", "--ignore", "victim")
+    ),
+    "login": Scenario(("login", "-u", "u", "-p", "p", "REGISTRY"), (), ("logout", "--all")),
+    "logout": Scenario(
+        ("logout", "REGISTRY"), ("login", "-u", "u", "-p", "p", "REGISTRY"), ("logout", "--all")
     ),
     "secret rm": Scenario(
         ("secret", "rm", "victim"),
@@ -132,13 +131,11 @@ MATRIX = {
     "volume.publish": (ANY, ("volume create", "run --volume")),
     "volume.sync": (ANY, ("volume create",)),
     "volume.discard": (ANY, ("volume rm",)),
-    "volume.import": (ANY, ("volume import",)),
-    "volume.merge": (ANY, ("volume import",)),
-    "volume.merged": (ANY, ("volume import",)),
     "volume.ready": (ANY, ("run --volume",)),
     "volume.copied": (ANY, ("run --volume",)),
     "volume.move": (ANY, ("run --volume",)),
     "volume.used": (ANY, ("run --volume",)),
+    "login.write": (ANY, ("login", "logout")),
     "secret.write": (ANY, ("secret create",)),
     "secret.copy": (ANY, ("run --secret",)),
     "secret.remove": (ANY, ("secret rm",)),
@@ -171,7 +168,6 @@ def prepared(directory: Path, image: str, namespace: Namespace | None = None) ->
     if namespace:
         cli.program = namespace.enter(cli.program, directory / "daemonless")
     cli("run", "--rm", "--network=none", image, "true")
-    (directory / "archive.tar").write_bytes(busybox_layer({"data": b"x" * 5000}))
     return Lane(cli, image)
 
 
@@ -194,7 +190,7 @@ def lanes(scratch: Path, image: str) -> Iterator[list[Lane]]:
 
 
 def words(lane: Lane, pulled: str, command: tuple[str, ...]) -> list[str]:
-    names = {"IMAGE": lane.image, "PULLED": pulled, "ARCHIVE": str(lane.cli.root.parent / "archive.tar")}
+    names = {"IMAGE": lane.image, "PULLED": pulled, "REGISTRY": pulled.partition("/")[0]}
     return [names.get(word, word) for word in command]
 
 

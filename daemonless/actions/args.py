@@ -8,7 +8,7 @@ from daemonless.config import Paths, load_paths
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from typing import Any
 
 
@@ -40,7 +40,16 @@ class Args:
             self._paths = load_paths(self.root, self.runroot)
         return self._paths
 
+    @property
+    def debug(self) -> Callable[[str], None] | None:
+        """What prints a line for who debugs, or None unless that is wanted."""
+        return _print_debug if self.log_level == "debug" else None
+
     def warn(self, text: str) -> None:
         """Print a warning, one line, unless only errors are wanted."""
         if self.log_level != "error":
             os.write(2, f"Warning: {text}\n".encode("utf-8", "backslashreplace"))
+
+
+def _print_debug(line: str) -> None:
+    os.write(2, f"Debug: {line}\n".encode("utf-8", "backslashreplace"))

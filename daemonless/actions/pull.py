@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 
 from daemonless import events
 from daemonless.actions.cold import in_child
@@ -59,9 +58,5 @@ def _pull(args: Args, reference: Reference) -> Image:
         credentials=args.creds,
         authfile=args.authfile,
         tls_verify=args.tls_verify,
-        debug=_debug if args.log_level == "debug" else None,
+        debug=args.debug,
     )
-
-
-def _debug(line: str) -> None:
-    print(f"Debug: {line}", file=sys.stderr)

@@ -71,6 +71,8 @@ COMMANDS = {
     "images": _IMAGES,
     "tag": _IMAGES,
     "rmi": _IMAGES,
+    "login": _IMAGES,
+    "logout": _IMAGES,
     "image_exists": _IMAGES,
     "volume_create": _VOLUMES,
     "volume_ls": _VOLUMES,
@@ -78,8 +80,6 @@ COMMANDS = {
     "volume_rm": _VOLUMES,
     "volume_prune": _VOLUMES,
     "volume_exists": _VOLUMES,
-    "volume_export": _VOLUMES,
-    "volume_import": _VOLUMES,
     "secret_create": _SECRETS,
     "secret_ls": _SECRETS,
     "secret_inspect": _SECRETS,
@@ -121,10 +121,7 @@ GROUPS: dict[str, tuple[str, dict[str, Entry]]] = {
     ),
     "volume": (
         "Work with volumes.",
-        {
-            name: Entry(f"volume_{name}", {})
-            for name in ("create", "ls", "inspect", "rm", "prune", "exists", "export", "import")
-        },
+        {name: Entry(f"volume_{name}", {}) for name in ("create", "ls", "inspect", "rm", "prune", "exists")},
     ),
     "secret": (
         "Work with secrets.",

@@ -21,6 +21,7 @@ from daemonless import jsonio
 from daemonless.errors import InvalidData, printable
 from daemonless.record import Record
 from daemonless.registry.errors import Refused, RegistryError, Unauthorized, redact_url
+from daemonless.registry.realms import origin_of
 
 if TYPE_CHECKING:
     from daemonless.registry.credentials import Credential
@@ -137,6 +138,7 @@ class Authenticator:
 
     `credential` may be None (anonymous). `insecure` tells that plain http was chosen for this
     registry. Tokens live in memory only, until shortly before they expire by the monotonic clock.
+    `entrusted` is the origin that the credential was given to, empty before that.
     """
 
     def __init__(
@@ -150,6 +152,7 @@ class Authenticator:
         self.host = host
         self.credential = credential
         self.insecure = insecure
+        self.entrusted = ""
         self._clock = clock
         self._headers: dict[str, tuple[str, float]] = {}  # scope: (Authorization, expiry)
 
@@ -189,7 +192,7 @@ def auth_flow(
         token_request = _token_request(request, challenges["bearer"], scope, authenticator)
         authorization, life = _read_token((yield token_request), authenticator)
     elif "basic" in challenges and authenticator.credential and authenticator.credential.username:
-        _check_plain_http(request.url, authenticator)
+        _entrust(request.url, authenticator)
         authorization, life = authenticator.credential.basic(), float("inf")
     else:
         raise refused_login(authenticator)
@@ -225,7 +228,7 @@ def _token_request(
     credential = authenticator.credential
     plain = request.replace(headers={}, redirects=False)
     if credential and credential.identity_token:
-        _check_plain_http(realm, authenticator)
+        _entrust(realm, authenticator)
         fields |= {
             "grant_type": "refresh_token",
             "refresh_token": credential.identity_token,
@@ -237,7 +240,7 @@ def _token_request(
     query = "&".join(filter(None, (parts.query, urlencode({k: v for k, v in fields.items() if v}))))
     token_request = plain.replace(method="GET", url=urlunsplit(parts._replace(query=query)))
     if credential:
-        _check_plain_http(realm, authenticator)
+        _entrust(realm, authenticator)
         return token_request.with_header("Authorization", credential.basic())
     return token_request
 
@@ -290,25 +293,30 @@ def _is_internal(host: str) -> bool:
     return not address.is_global
 
 
-def _check_plain_http(url: str, authenticator: Authenticator) -> None:
-    """Refuse to send stored credentials unencrypted to another machine.
+def _entrust(url: str, authenticator: Authenticator) -> None:
+    """Make sure that the credential may be sent to `url`; raise Refused otherwise.
 
-    --creds on the command line together with a registry that was made insecure on purpose is
-    the second opt-in that allows it.
+    A stored one goes only to the origin it was given to at login, if that is known. Unencrypted it
+    goes to this machine, or where it was given unencrypted at login; --creds on the command line
+    together with a registry that was made insecure on purpose is as clear a wish.
     """
-    parts = urlsplit(url)
     credential = authenticator.credential
-    if (
-        parts.scheme == "https"
-        or credential is None
-        or credential.explicit
-        or is_loopback(parts.hostname or "")
-    ):
-        return
-    raise Refused(
-        f"{redact_url(url)} is not encrypted: the credentials of {credential.source} were not sent",
-        "give them with --creds to send them anyway",
-    )
+    assert credential is not None
+    target = origin_of(url)
+    if not credential.explicit:
+        if credential.realm and target != credential.realm:
+            raise Refused(
+                f"registry {authenticator.host} wants the credentials of {credential.source} at "
+                f"{redact_url(target)}, but they were given to {redact_url(credential.realm)} at login",
+                f"they were not sent; if this change is right: daemonless login {authenticator.host}",
+            )
+        local = is_loopback(urlsplit(url).hostname or "")
+        if not credential.realm and target.startswith("http:") and not local:
+            raise Refused(
+                f"{redact_url(url)} is not encrypted: the credentials of {credential.source} were not sent",
+                "give them with --creds to send them anyway",
+            )
+    authenticator.entrusted = target
 
 
 def is_loopback(host: str) -> bool:

@@ -39,23 +39,25 @@ def open_registry(
     *,
     credential: Credential | None = None,
     tls_verify: bool | None = None,
+    cert_dir: str = "",
     debug: Callable[[str], None] | None = None,
 ) -> RegistryClient:
     """Return a client for the registry called `domain` in image names.
 
     Plain http is tried after https only if the registry is on this machine, or with
-    `tls_verify` False, which also takes any certificate. Raises UsageError for unusable
+    `tls_verify` False, which also takes any certificate. `cert_dir` is a directory of certificates
+    like those of containers-certs.d(5), instead of them. Raises UsageError for unusable
     certificates; nothing is sent yet.
     """
     host = _HOSTS.get(domain, domain)
-    trust = load_trust(host, tls_verify=tls_verify is not False)
+    trust = load_trust(host, tls_verify=tls_verify is not False, cert_dir=cert_dir)
     plain = tls_verify is False or (tls_verify is None and is_loopback(urlsplit(f"//{host}").hostname or ""))
     transport = HttpTransport(trust, debug=debug)
     authenticator = Authenticator(domain, credential)
     if not plain:
         return RegistryClient(domain, transport, authenticator)
     # finding out whether there is TLS takes no trust, and loading the system's takes 50 ms
-    prober = HttpTransport(load_trust(host, tls_verify=False), debug=debug)
+    prober = HttpTransport(load_trust(host, tls_verify=False, cert_dir=cert_dir), debug=debug)
     return RegistryClient(domain, transport, authenticator, schemes=("https", "http"), prober=prober)
 
 
@@ -87,6 +89,19 @@ class RegistryClient:
         """Close all connections."""
         self._transport.close()
         self._prober.close()
+
+    def check_credential(self) -> str:
+        """Show the credential to the registry (end-1) and return the origin that took it.
+
+        The origin is the registry's own or that of its token server, empty if nobody asked for it.
+        Raises Unauthorized if it was refused, otherwise as `fetch_manifest` does.
+        """
+        url = f"{self._scheme()}://{self.host}/v2/"
+        response = self._exchange(auth_flow(Request(method="GET", url=url), "", self._authenticator))
+        if response.status != 200 or response.crossed:
+            raise self._error(response, f"registry {self.domain}")
+        response.close()
+        return self._authenticator.entrusted
 
     def fetch_manifest(self, path: str, reference: str, *, size: int | None = None) -> Fetched:
         """Fetch a manifest or an index by tag or digest (end-3).

@@ -27,16 +27,24 @@ class Trust:
 
 
 def load_trust(
-    host: str, *, tls_verify: bool = True, env: Mapping[str, str] = os.environ, system: str = "/etc"
+    host: str,
+    *,
+    tls_verify: bool = True,
+    cert_dir: str = "",
+    env: Mapping[str, str] = os.environ,
+    system: str = "/etc",
 ) -> Trust:
     """Return what to trust for the registry `host` (with its port, if one was given).
 
-    `env` gives SSL_CERT_FILE, REQUESTS_CA_BUNDLE, HOME and XDG_CONFIG_HOME; `system` is where
-    the system-wide certs.d directories lie. Raises UsageError for an unreadable certificate.
+    `cert_dir` takes the place of the registry's certs.d directories. `env` gives SSL_CERT_FILE,
+    REQUESTS_CA_BUNDLE, HOME and XDG_CONFIG_HOME; `system` is where the system-wide certs.d
+    directories lie. Raises UsageError for an unreadable certificate.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    for directory in _directories(host, env, system):
+    if cert_dir and not os.path.isdir(cert_dir):
+        raise UsageError(f"cannot read the certificates in {cert_dir}: it is not a directory")
+    for directory in [Path(cert_dir)] if cert_dir else _directories(host, env, system):
         _load_directory(context, directory)
     if not tls_verify:
         context.check_hostname = False

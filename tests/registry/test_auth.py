@@ -306,6 +306,52 @@ def test_stored_credentials_do_not_cross_the_network_in_the_clear():
     assert "Authorization" in requests[1].headers
 
 
+PINNED = USER.replace(realm="https://auth.example:443")
+
+
+def test_a_token_server_other_than_the_one_of_the_login_gets_nothing():
+    for header in (
+        BEARER.replace("auth.example", "evil.example"),
+        BEARER.replace("auth.example", "auth.example:444"),
+        BEARER.replace("auth.example", "registry.example"),
+        "Basic",  # even the registry itself did not get the password
+    ):
+        for credential in (PINNED, PINNED.replace(username="", secret="", identity_token="canary")):
+            authenticator = Authenticator("registry.example", credential)
+            with pytest.raises((Refused, Unauthorized)) as caught:
+                play(start(authenticator), answer(401, {"WWW-Authenticate": header}))
+            assert not authenticator.entrusted
+            assert "canary" not in caught.value.message
+    assert "https://auth.example" in caught.value.message or isinstance(caught.value, Unauthorized)
+
+
+def test_the_token_server_of_the_login_gets_the_password():
+    authenticator = Authenticator("registry.example", PINNED)
+    requests, _ = play(start(authenticator), answer(401, {"WWW-Authenticate": BEARER}))
+    assert "Authorization" in requests[1].headers
+    assert authenticator.entrusted == PINNED.realm
+
+
+def test_a_new_login_goes_to_the_token_server_of_now():
+    authenticator = Authenticator("registry.example", PINNED.replace(explicit=True))
+    header = BEARER.replace("auth.example", "new.example")
+    play(start(authenticator), answer(401, {"WWW-Authenticate": header}))
+    assert authenticator.entrusted == "https://new.example:443"
+
+
+def test_a_login_without_encryption_is_the_wish_to_go_on_so():
+    request = Request(method="GET", url="http://registry.example/v2/")
+    for realm, allowed in (("http://registry.example:80", True), ("https://registry.example:443", False)):
+        authenticator = Authenticator("registry.example", USER.replace(realm=realm), insecure=True)
+        flow = auth_flow(request, "s", authenticator)
+        try:
+            play(flow, answer(401, {"WWW-Authenticate": "Basic"}))
+        except Refused:
+            assert not allowed
+        else:
+            assert allowed
+
+
 def test_loopback():
     assert [is_loopback(h) for h in ("localhost", "127.0.0.1", "127.9.9.9", "::1", "[::1]")] == [True] * 5
     assert [is_loopback(h) for h in ("localhost.example", "10.0.0.1", "128.0.0.1", "")] == [False] * 4

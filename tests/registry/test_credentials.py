@@ -7,7 +7,7 @@ import os
 import pytest
 
 from daemonless.errors import InvalidData, UsageError
-from daemonless.registry import credentials
+from daemonless.registry import credential_helpers
 from daemonless.registry.credentials import Credential, find_credential, parse_creds
 from daemonless.registry.errors import RegistryError
 
@@ -185,7 +185,7 @@ def test_helper_names(home, name):
     ],
 )
 def test_helpers_that_misbehave(home, helper, monkeypatch, body, error):
-    monkeypatch.setattr(credentials, "HELPER_SECONDS", 0.3)
+    monkeypatch.setattr(credential_helpers, "SECONDS", 0.3)
     helper(body)
     with pytest.raises((RegistryError, InvalidData), match=error):
         find(home, {"credHelpers": {"r.example": "test"}}, "r.example")
