@@ -87,6 +87,7 @@ class Descriptor(Record):
     size: int
     platform: Platform | None = None
     annotations: tuple[tuple[str, str], ...] = ()
+    artifact_type: str = ""  # of a manifest that is no image: a signature, a list of components ...
 
     def annotation(self, name: str) -> str:
         """Return the value of an annotation, or an empty string."""
@@ -99,6 +100,8 @@ class Descriptor(Record):
             "digest": str(self.digest),
             "size": self.size,
         }
+        if self.artifact_type:
+            document["artifactType"] = self.artifact_type
         if self.platform:
             document["platform"] = {k: v for k, v in self.platform.as_dict().items() if v}
         if self.annotations:
@@ -205,6 +208,7 @@ def parse_descriptor(value: object, what: str) -> Descriptor:
         size=size,
         platform=_platform(document.get("platform"), f"{what}.platform"),
         annotations=tuple(annotations.items()),
+        artifact_type=_string(document, "artifactType", what),
     )
 
 

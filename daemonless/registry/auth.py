@@ -32,6 +32,7 @@ MAX_HEADER = 8192
 CLIENT_ID = "daemonless"
 _TOKEN_CHARS = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 _TOKEN68_CHARS = frozenset("-._~+/=") | frozenset(c for c in _TOKEN_CHARS if c.isalnum())
+_EVERYTHING = "*"  # the scope of a password
 _DEFAULT_LIFE = 60.0  # seconds; what the token protocol says of an answer without expires_in
 
 
@@ -157,17 +158,34 @@ class Authenticator:
         self._headers: dict[str, tuple[str, float]] = {}  # scope: (Authorization, expiry)
 
     def header(self, scope: str) -> str:
-        """Return the Authorization header that worked for `scope`, or an empty string."""
-        header, expiry = self._headers.get(scope, ("", 0.0))
-        return header if self._clock() < expiry else ""
+        """Return an Authorization header that worked for `scope` or more, or an empty string."""
+        wanted = _grants(scope)
+        for held, (header, expiry) in list(self._headers.items()):
+            if (held == _EVERYTHING or wanted <= _grants(held)) and self._clock() < expiry:
+                return header
+        return ""
 
     def remember(self, scope: str, header: str, life: float) -> None:
         """Keep a header for `life` seconds."""
         self._headers[scope] = (header, self._clock() + life)
 
-    def forget(self, scope: str) -> None:
-        """Drop what is known for `scope`, because the registry refused it."""
-        self._headers.pop(scope, None)
+    def forget(self, header: str) -> None:
+        """Drop a header, because the registry refused it."""
+        for scope, (held, _) in list(self._headers.items()):
+            if held == header:
+                self._headers.pop(scope, None)
+
+
+def repository_scope(path: str, actions: str, source: str = "") -> str:
+    """Return the scope (token.md) of `actions`, e.g. pull,push, and of a pull from `source` as well."""
+    scope = f"repository:{path}:{actions}"
+    return f"{scope} repository:{source}:pull" if source and source != path else scope
+
+
+def _grants(scope: str) -> frozenset[tuple[str, str]]:
+    """Return the pairs of resource and action that a scope, or several with spaces, consists of."""
+    pairs = (each.rpartition(":") for each in scope.split())
+    return frozenset((resource, action) for resource, _, actions in pairs for action in actions.split(","))
 
 
 def auth_flow(
@@ -175,7 +193,7 @@ def auth_flow(
 ) -> Generator[Request, Response, Response]:
     """Yield the requests that get an answer to `request`; return that answer.
 
-    `scope` is what a token is asked for (repository:NAME:pull), whatever the challenge says: a
+    `scope` is what a token is asked for (`repository_scope`), whatever the challenge says: a
     registry cannot make us ask for more. Raises Unauthorized, Refused or InvalidData. An answer
     that came from another origin than the registry's is returned as it is, even a 401.
     """
@@ -184,7 +202,7 @@ def auth_flow(
     if response.status != 401 or response.crossed:
         return response
     if known:
-        authenticator.forget(scope)
+        authenticator.forget(known)
     header = response.headers.get("www-authenticate", "")
     response.close()
     challenges = {challenge.scheme: challenge for challenge in reversed(parse_challenges(header))}
@@ -194,6 +212,7 @@ def auth_flow(
     elif "basic" in challenges and authenticator.credential and authenticator.credential.username:
         _entrust(request.url, authenticator)
         authorization, life = authenticator.credential.basic(), float("inf")
+        scope = _EVERYTHING
     else:
         raise refused_login(authenticator)
     response = yield request.with_header("Authorization", authorization)
@@ -226,7 +245,7 @@ def _token_request(
     realm = check_realm(challenge.get("realm"), request.url, insecure=authenticator.insecure)
     fields = {"service": challenge.get("service"), "scope": scope}
     credential = authenticator.credential
-    plain = request.replace(headers={}, redirects=False)
+    plain = request.replace(headers={}, body=b"", redirects=False)
     if credential and credential.identity_token:
         _entrust(realm, authenticator)
         fields |= {
@@ -237,7 +256,8 @@ def _token_request(
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
         return plain.replace(method="POST", url=realm, headers=headers, body=urlencode(fields).encode())
     parts = urlsplit(realm)
-    query = "&".join(filter(None, (parts.query, urlencode({k: v for k, v in fields.items() if v}))))
+    pairs = [("service", fields["service"]), *(("scope", each) for each in scope.split())]
+    query = "&".join(filter(None, (parts.query, urlencode([pair for pair in pairs if pair[1]]))))
     token_request = plain.replace(method="GET", url=urlunsplit(parts._replace(query=query)))
     if credential:
         _entrust(realm, authenticator)

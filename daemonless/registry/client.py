@@ -1,4 +1,4 @@
-"""A client of the OCI distribution specification: the pull half, end-1 to end-3 and end-8.
+"""A client of the OCI distribution specification 1.1, all of its verbs (end-1 to end-13).
 
     client = open_registry("docker.io", credential=find_credential("docker.io", "library/busybox"))
     fetched = client.fetch_manifest("library/busybox", "latest")
@@ -7,29 +7,55 @@
             ...
 
 Everything fetched by digest is verified for digest and size while it is read. Prints nothing, asks
-nothing, writes nothing to disk; may be used by several threads.
+nothing, writes nothing to disk; may be used by several threads. Methods raise NotFound,
+Unauthorized, Unreachable, Refused, RegistryError or InvalidData.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Generator
-from types import TracebackType
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlencode, urljoin, urlsplit
 
 from daemonless import jsonio
-from daemonless.errors import InvalidData, NotFound, printable
-from daemonless.oci.digest import Digest, VerifiedReader, digest_of
-from daemonless.oci.image import INDEXES, MANIFESTS, MAX_DOCUMENT, Descriptor, Fetched
-from daemonless.registry.auth import Authenticator, auth_flow, is_loopback, refused_login
+from daemonless.errors import InvalidData, NotFound, Unsupported, printable
+from daemonless.oci.digest import Digest, digest_of
+from daemonless.oci.image import (
+    INDEXES,
+    MANIFESTS,
+    MAX_DOCUMENT,
+    OCI_INDEX,
+    Descriptor,
+    Fetched,
+    Index,
+    parse_document,
+)
+from daemonless.registry.auth import Authenticator, auth_flow, is_loopback, refused_login, repository_scope
+from daemonless.registry.blob import Blob
 from daemonless.registry.credentials import Credential
-from daemonless.registry.errors import Refused, RegistryError, Unreachable, Untrusted, redact_url
+from daemonless.registry.errors import (
+    Refused,
+    RegistryError,
+    Unauthorized,
+    Unreachable,
+    Untrusted,
+    redact_url,
+)
+from daemonless.registry.retry import Attempts, Retry
 from daemonless.registry.tls import load_trust
-from daemonless.registry.transport import HttpTransport, Request, Response, Transport, origin
+from daemonless.registry.transport import (
+    Content,
+    HttpTransport,
+    Reader,
+    Request,
+    Response,
+    Transport,
+    origin,
+)
+from daemonless.registry.upload import Upload
 
 MAX_ERROR_BYTES = 1 << 20
-MAX_TAG_PAGES = 200
-MAX_RESUMES = 4
+MAX_PAGES = 200  # of a list
 _HOSTS = {"docker.io": "registry-1.docker.io"}  # the name people use: the host that serves it
 _ACCEPT = ", ".join((*MANIFESTS, *INDEXES))
 
@@ -40,25 +66,39 @@ def open_registry(
     credential: Credential | None = None,
     tls_verify: bool | None = None,
     cert_dir: str = "",
+    retry: Retry | None = None,
     debug: Callable[[str], None] | None = None,
 ) -> RegistryClient:
     """Return a client for the registry called `domain` in image names.
 
     Plain http is tried after https only if the registry is on this machine, or with
     `tls_verify` False, which also takes any certificate. `cert_dir` is a directory of certificates
-    like those of containers-certs.d(5), instead of them. Raises UsageError for unusable
-    certificates; nothing is sent yet.
+    like those of containers-certs.d(5), instead of them. `retry` says how often failures are
+    forgiven, three times if not given. Raises UsageError for unusable certificates; nothing is
+    sent yet.
     """
     host = _HOSTS.get(domain, domain)
     trust = load_trust(host, tls_verify=tls_verify is not False, cert_dir=cert_dir)
     plain = tls_verify is False or (tls_verify is None and is_loopback(urlsplit(f"//{host}").hostname or ""))
-    transport = HttpTransport(trust, debug=debug)
+    forgiving = retry or Retry()
+
+    def attempts() -> Attempts:
+        return Attempts(forgiving)
+
+    transport = HttpTransport(trust, debug=debug, attempts=attempts)
     authenticator = Authenticator(domain, credential)
     if not plain:
-        return RegistryClient(domain, transport, authenticator)
+        return RegistryClient(domain, transport, authenticator, attempts=attempts)
     # finding out whether there is TLS takes no trust, and loading the system's takes 50 ms
-    prober = HttpTransport(load_trust(host, tls_verify=False, cert_dir=cert_dir), debug=debug)
-    return RegistryClient(domain, transport, authenticator, schemes=("https", "http"), prober=prober)
+    unchecked = load_trust(host, tls_verify=False, cert_dir=cert_dir)
+    prober = HttpTransport(unchecked, debug=debug, attempts=attempts)
+    return RegistryClient(
+        domain, transport, authenticator, schemes=("https", "http"), prober=prober, attempts=attempts
+    )
+
+
+def _ignore(count: int) -> None:
+    """Be told of no progress."""
 
 
 class RegistryClient:
@@ -76,6 +116,7 @@ class RegistryClient:
         *,
         schemes: tuple[str, ...] = ("https",),
         prober: Transport | None = None,
+        attempts: Callable[[], Attempts] = lambda: Attempts(Retry()),
     ) -> None:
         self.domain = domain
         self.host = _HOSTS.get(domain, domain)
@@ -83,7 +124,9 @@ class RegistryClient:
         self._authenticator = authenticator
         self._schemes = schemes
         self._prober = prober or transport
+        self._attempts = attempts
         self._lock = threading.Lock()
+        self._opened: dict[tuple[str, str], str] = {}  # (path, digest): upload that a mount opened
 
     def close(self) -> None:
         """Close all connections."""
@@ -96,8 +139,7 @@ class RegistryClient:
         The origin is the registry's own or that of its token server, empty if nobody asked for it.
         Raises Unauthorized if it was refused, otherwise as `fetch_manifest` does.
         """
-        url = f"{self._scheme()}://{self.host}/v2/"
-        response = self._exchange(auth_flow(Request(method="GET", url=url), "", self._authenticator))
+        response = self._ask("GET", "/v2/", "")
         if response.status != 200 or response.crossed:
             raise self._error(response, f"registry {self.domain}")
         response.close()
@@ -107,10 +149,9 @@ class RegistryClient:
         """Fetch a manifest or an index by tag or digest (end-3).
 
         A digest is checked against the bytes, as is `size` if it is given; for a tag the digest
-        the registry states is. Raises NotFound, Unauthorized, Unreachable, RegistryError or
-        InvalidData.
+        the registry states is.
         """
-        name = f"{self.domain}/{path}{'@' if ':' in reference else ':'}{reference}"
+        name = self._name(path, reference)
         response = self._get(f"/v2/{path}/manifests/{reference}", path, name, {"Accept": _ACCEPT})
         data = response.read_all(MAX_DOCUMENT, f"the manifest of {name}")
         stated = reference if ":" in reference else response.headers.get("docker-content-digest", "")
@@ -125,7 +166,7 @@ class RegistryClient:
         return Fetched(data=data, content_type=response.headers.get("content-type", ""), digest=digest)
 
     def open_blob(self, path: str, descriptor: Descriptor) -> Blob:
-        """Open a blob of a repository for reading (end-2); errors as for `fetch_manifest`.
+        """Open a blob of a repository for reading (end-2).
 
         `descriptor.size` bounds what is read. A connection that breaks is resumed, so the reader
         sees one stream.
@@ -139,24 +180,200 @@ class RegistryClient:
 
         return Blob(open_at, descriptor, what)
 
+    def head_manifest(self, path: str, reference: str) -> tuple[Digest, int, str] | None:
+        """Return digest, size and media type of a manifest or an index, None if it is not there (end-3).
+
+        All are what the registry says; a registry that does not say them is asked for the content.
+        """
+        name = self._name(path, reference)
+        url = f"/v2/{path}/manifests/{reference}"
+        response = self._ask("HEAD", url, repository_scope(path, "pull"), {"Accept": _ACCEPT})
+        response.close()
+        if response.status == 404:
+            return None
+        if response.status != 200:
+            raise self._error(response, name)
+        stated = response.headers.get("docker-content-digest", "")
+        size = response.headers.get("content-length", "")
+        if not stated or not size.isascii() or not size.isdigit():
+            fetched = self.fetch_manifest(path, reference)
+            return fetched.digest, len(fetched.data), fetched.content_type
+        digest = Digest(stated)
+        if ":" in reference and digest != reference:
+            raise InvalidData(f"registry {self.domain} answers for {name} with {digest}")
+        return digest, int(size[:18]), response.headers.get("content-type", "")
+
     def tags(self, path: str) -> list[str]:
         """Return all tags of a repository in the registry's order (end-8)."""
-        name = f"{self.domain}/{path}"
-        tags: list[str] = []
-        target = f"/v2/{path}/tags/list"
-        for _ in range(MAX_TAG_PAGES):
-            response = self._get(target, path, name, {})
-            answer = jsonio.loads(
-                response.read_all(MAX_DOCUMENT, "the list of tags"), what="the list of tags"
-            )
-            page = answer.get("tags") or [] if isinstance(answer, dict) else None
-            if not isinstance(page, list) or not all(isinstance(tag, str) for tag in page):
-                raise InvalidData(f"the list of tags of {name} is malformed")
-            tags += page
+        return self._list(
+            f"/v2/{path}/tags/list", "tags", f"{self.domain}/{path}", repository_scope(path, "pull")
+        )
+
+    def catalog(self) -> list[str]:
+        """Return the paths of all repositories, where the registry tells (not in the OCI specification)."""
+        return self._list("/v2/_catalog", "repositories", "the catalog", "registry:catalog:*")
+
+    def referrers(self, path: str, digest: str, artifact_type: str = "") -> Index:
+        """Return what says that it is about the manifest `digest`: signatures, lists of components (end-12).
+
+        A registry without that endpoint may keep such a list under a tag (the specification's
+        "Referrers Tag Schema"); there it is looked for. No list is an empty one.
+        """
+        checked = Digest(digest)
+        query = "?" + urlencode({"artifactType": artifact_type}) if artifact_type else ""
+        target = f"/v2/{path}/referrers/{checked}{query}"
+        what = f"the list of referrers of {self._name(path, digest)}"
+        found: list[Descriptor] = []
+        for _ in range(MAX_PAGES):
+            response = self._ask("GET", target, repository_scope(path, "pull"), {"Accept": OCI_INDEX})
+            if response.status == 404 and not found:
+                response.close()
+                found += self._tagged_referrers(path, checked)
+                break
+            if response.status != 200:
+                raise self._error(response, what)
+            found += _parse_index(response.read_all(MAX_DOCUMENT, what), what)
             target = self._next_page(response)
             if not target:
-                return tags
-        raise InvalidData(f"{name} has more than {MAX_TAG_PAGES} pages of tags")
+                break
+        else:
+            raise InvalidData(f"{what} has more than {MAX_PAGES} pages")
+        # whether the registry has filtered is told by OCI-Filters-Applied; filtering again does no harm
+        kept = (each for each in found if not artifact_type or each.artifact_type == artifact_type)
+        return Index(media_type=OCI_INDEX, manifests=tuple(kept))
+
+    def _tagged_referrers(self, path: str, digest: Digest) -> tuple[Descriptor, ...]:
+        tag = f"{digest.algorithm}-{digest.hex}"[:128]
+        try:
+            data = self.fetch_manifest(path, tag).data
+        except NotFound:
+            return ()
+        return _parse_index(data, f"the list of referrers of {self._name(path, digest)}")
+
+    # --- push ---------------------------------------------------------------------------------
+
+    def has_blob(self, path: str, descriptor: Descriptor) -> bool:
+        """Return whether the repository has a blob, with the size that is expected (end-2).
+
+        Asks for the right to push at once, as that is what comes next.
+        """
+        url = f"/v2/{path}/blobs/{descriptor.digest}"
+        response = self._ask("HEAD", url, repository_scope(path, "pull,push"))
+        response.close()
+        if response.status == 404 or response.crossed:
+            # storage elsewhere may refuse a HEAD: if it does, the blob is pushed once more
+            return response.status == 200
+        if response.status != 200:
+            raise self._error(response, f"blob {descriptor.digest} of {self.domain}/{path}")
+        return response.headers.get("content-length", str(descriptor.size)) == str(descriptor.size)
+
+    def mount_blob(self, path: str, descriptor: Descriptor, source_path: str) -> bool:
+        """Have the registry take a blob from another of its repositories; return whether it did (end-11)."""
+        query = urlencode({"mount": descriptor.digest, "from": source_path})
+        scope = repository_scope(path, "pull,push", source_path)
+        try:
+            response = self._ask("POST", f"/v2/{path}/blobs/uploads/?{query}", scope)
+        except Unauthorized:  # perhaps only for the source
+            return False
+        response.close()
+        if response.status == 202:  # it began an upload instead, which push_blob goes on with
+            self._opened[(path, descriptor.digest)] = response.headers.get("location", "")
+        return response.status == 201
+
+    def push_blob(
+        self,
+        path: str,
+        descriptor: Descriptor,
+        open_at: Callable[[int], Reader],
+        *,
+        progress: Callable[[int], None] = _ignore,
+    ) -> None:
+        """Upload a blob (end-4 to end-6, end-13), streamed and in chunks, going on where it broke off.
+
+        `open_at` opens the content at an offset, and may be called more than once. `progress` is
+        told how many bytes more were sent; fewer than none where the registry lost some.
+        """
+        scope = repository_scope(path, "pull,push")
+        what = f"blob {descriptor.digest} of {self.domain}/{path}"
+        start = f"{self._scheme()}://{self.host}/v2/{path}/blobs/uploads/"
+
+        def ask(method: str, url: str, headers: dict[str, str], body: bytes | Content) -> Response:
+            return self._ask(method, url, scope, headers, body)
+
+        Upload(
+            descriptor,
+            open_at,
+            start=start,
+            ask=ask,
+            fail=lambda response: self._error(response, what),
+            is_there=lambda: self.has_blob(path, descriptor),
+            attempts=self._attempts(),
+            progress=progress,
+        ).run(self._opened.pop((path, descriptor.digest), ""))
+
+    def push_manifest(self, path: str, reference: str, data: bytes, media_type: str) -> Digest:
+        """Upload a manifest or an index under a tag or its digest; return the digest (end-7)."""
+        name = self._name(path, reference)
+        digest = digest_of(data, Digest(reference).algorithm if ":" in reference else "sha256")
+        if ":" in reference and digest != reference:
+            raise InvalidData(f"the manifest that is to be {name} has the digest {digest}")
+        url = f"/v2/{path}/manifests/{reference}"
+        headers = {"Content-Type": media_type}
+        response = self._ask("PUT", url, repository_scope(path, "pull,push"), headers, data)
+        if response.status not in (201, 200, 202):
+            raise self._error(response, name)
+        response.close()
+        stated = response.headers.get("docker-content-digest", "")
+        if stated and Digest(stated).algorithm == digest.algorithm and stated != digest:
+            raise InvalidData(f"registry {self.domain} stored {name} as {stated} instead of {digest}")
+        return digest
+
+    # --- delete -------------------------------------------------------------------------------
+
+    def delete_manifest(self, path: str, digest: str) -> None:
+        """Delete a manifest or an index, and with it all its tags (end-9)."""
+        self._delete(path, f"manifests/{Digest(digest)}", self._name(path, digest))
+
+    def delete_tag(self, path: str, tag: str) -> None:
+        """Delete a tag alone, where the registry can (end-9)."""
+        self._delete(path, f"manifests/{tag}", self._name(path, tag))
+
+    def delete_blob(self, path: str, digest: str) -> None:
+        """Delete a blob of a repository (end-10)."""
+        self._delete(path, f"blobs/{Digest(digest)}", f"blob {digest} of {self.domain}/{path}")
+
+    def _delete(self, path: str, target: str, name: str) -> None:
+        # docker.io knows no action of the name delete
+        response = self._ask("DELETE", f"/v2/{path}/{target}", repository_scope(path, "*"))
+        if response.status in (400, 405):
+            response.close()
+            raise Unsupported(f"registry {self.domain} does not let {name} be deleted")
+        if response.status not in (202, 200, 204):
+            raise self._error(response, name)
+        response.close()
+
+    # --- requests -----------------------------------------------------------------------------
+
+    def _name(self, path: str, reference: str) -> str:
+        return f"{self.domain}/{path}{'@' if ':' in reference else ':'}{reference}"
+
+    def _list(self, target: str, member: str, what: str, scope: str) -> list[str]:
+        """Return the strings of all pages of a list."""
+        found: list[str] = []
+        for _ in range(MAX_PAGES):
+            response = self._ask("GET", target, scope)
+            if response.status != 200:
+                raise self._error(response, what)
+            data = response.read_all(MAX_DOCUMENT, f"the list of {member}")
+            answer = jsonio.loads(data, what=f"the list of {member}")
+            page = answer.get(member) or [] if isinstance(answer, dict) else None
+            if not isinstance(page, list) or not all(isinstance(each, str) for each in page):
+                raise InvalidData(f"the list of {member} of {what} is malformed")
+            found += page
+            target = self._next_page(response)
+            if not target:
+                return found
+        raise InvalidData(f"{what} has more than {MAX_PAGES} pages of {member}")
 
     def _next_page(self, response: Response) -> str:
         """Return the path of the Link header's next page (RFC 8288), or an empty string."""
@@ -165,20 +382,29 @@ class RegistryClient:
             return ""
         url = urljoin(response.url, link.lstrip()[1:])
         if origin(url) != origin(response.url):
-            raise Refused(f"registry {self.domain} continues its list of tags at {redact_url(url)}")
+            raise Refused(f"registry {self.domain} continues a list at {redact_url(url)}")
         parts = urlsplit(url)
         return f"{parts.path}?{parts.query}"
 
     def _get(self, target: str, path: str, name: str, headers: dict[str, str]) -> Response:
-        """GET a path of the registry; `name` is what a 404 says does not exist."""
-        url = f"{self._scheme()}://{self.host}{target}"
-        flow = auth_flow(
-            Request(method="GET", url=url, headers=headers), f"repository:{path}:pull", self._authenticator
-        )
-        response = self._exchange(flow)
+        """GET a path of a repository; `name` is what a 404 says does not exist."""
+        response = self._ask("GET", target, repository_scope(path, "pull"), headers)
         if response.status in (200, 206):
             return response
         raise self._error(response, name)
+
+    def _ask(
+        self,
+        method: str,
+        target: str,
+        scope: str,
+        headers: dict[str, str] | None = None,
+        body: bytes | Content = b"",
+    ) -> Response:
+        """Send a request for a path of the registry, or for an address of its origin."""
+        url = f"{self._scheme()}://{self.host}{target}" if target.startswith("/") else target
+        request = Request(method=method, url=url, headers=headers or {}, body=body)
+        return self._exchange(auth_flow(request, scope, self._authenticator))
 
     def _exchange(self, flow: Generator[Request, Response, Response]) -> Response:
         request = next(flow)
@@ -241,74 +467,8 @@ def _detail(response: Response) -> str:
         return ""
 
 
-class Blob:
-    """A blob being read: verified, bounded, resumed where the connection broke."""
-
-    def __init__(self, open_at: Callable[[int], Response], descriptor: Descriptor, what: str) -> None:
-        self._stream = _ResumingStream(open_at, descriptor.size)
-        self._reader = VerifiedReader(self._stream, descriptor.digest, descriptor.size, what=what)
-
-    def read(self, size: int = 1 << 20) -> bytes:
-        """Return up to `size` bytes; b"" once all have been read and verified."""
-        return self._reader.read(size)
-
-    def read_all(self) -> bytes:
-        """Return the whole verified content; for blobs of a few MiB."""
-        return self._reader.read_all()
-
-    def __enter__(self) -> Blob:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stream.close()
-
-
-class _ResumingStream:
-    """Reads on with a Range request (RFC 9110 section 14) after a lost connection."""
-
-    def __init__(self, open_at: Callable[[int], Response], size: int) -> None:
-        self._open_at = open_at
-        self._size = size
-        self._offset = 0
-        self._resumes = 0
-        self._response: Response | None = open_at(0)
-
-    def read(self, amount: int) -> bytes:
-        while True:
-            try:
-                if self._response is None:
-                    self._response = self._resume()
-                data = self._response.read(amount)
-                if data or self._offset >= self._size:
-                    self._offset += len(data)
-                    return data
-            except Unreachable:
-                if self._resumes >= MAX_RESUMES:
-                    raise
-            # the peer closed early, with or without an error
-            self.close()
-            if self._resumes >= MAX_RESUMES:
-                return b""
-            self._resumes += 1
-
-    def _resume(self) -> Response:
-        response = self._open_at(self._offset)
-        if response.status == 206:
-            if not response.headers.get("content-range", "").startswith(f"bytes {self._offset}-"):
-                response.close()
-                raise InvalidData("the registry resumed a download at another place than asked")
-            return response
-        skip = self._offset  # it sends the whole blob again; the digest is still of all bytes
-        while skip:
-            data = response.read(min(skip, 1 << 20))
-            if not data:
-                break
-            skip -= len(data)
-        return response
-
-    def close(self) -> None:
-        if self._response is not None:
-            self._response.close()
-            self._response = None
+def _parse_index(data: bytes, what: str) -> tuple[Descriptor, ...]:
+    document = parse_document(data, what=what)
+    if not isinstance(document, Index):
+        raise InvalidData(f"{what} is not an index")
+    return document.manifests

@@ -11,10 +11,8 @@ a server of their own.
 from __future__ import annotations
 
 import ssl
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any, Protocol, TypeVar
 from urllib.parse import urljoin, urlsplit
@@ -27,18 +25,39 @@ from daemonless import __version__
 from daemonless.errors import InvalidData
 from daemonless.record import Record
 from daemonless.registry.errors import Refused, RegistryError, Unreachable, Untrusted, redact_url
+from daemonless.registry.retry import LATER, Attempts, Retry
 from daemonless.registry.tls import Trust
 
 MAX_REDIRECTS = 5
-MAX_ATTEMPTS = 4
-MAX_WAIT = 30.0  # seconds of Retry-After that are honoured; longer means "not today"
 CONNECT_TIMEOUT = 10.0  # seconds
 READ_TIMEOUT = 60.0  # seconds without a single byte
+SEND_BLOCK = 1 << 18  # bytes of a streamed body in memory
 
-_RETRIED = frozenset((408, 429, 500, 502, 503, 504))
+_IDEMPOTENT = ("GET", "HEAD", "PUT", "DELETE")
 _REDIRECTS = frozenset((301, 302, 303, 307, 308))
 _E = TypeVar("_E", bound=BaseException)
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+class Reader(Protocol):
+    """What the content of a request is read from, e.g. a file."""
+
+    def read(self, amount: int, /) -> bytes:
+        """Return up to `amount` bytes, b"" at the end."""
+
+    def close(self) -> None:
+        """Close it."""
+
+
+class Content:
+    """A body of `length` bytes that is read while it is sent.
+
+    `open_` is called each time it has to be sent, which after a 401 is twice.
+    """
+
+    def __init__(self, open_: Callable[[], Reader], length: int) -> None:
+        self.open = open_
+        self.length = length
 
 
 class Request(Record):
@@ -47,8 +66,15 @@ class Request(Record):
     method: str
     url: str
     headers: Mapping[str, str] = {}  # shared and never changed
-    body: bytes = b""
+    body: bytes | Content = b""
     redirects: bool = True  # whether a redirect may be followed
+
+    @property
+    def is_repeatable(self) -> bool:
+        """Whether sending it again does no harm, and costs little."""
+        if isinstance(self.body, Content):
+            return False
+        return self.method in _IDEMPOTENT or (self.method == "POST" and not self.body)
 
     def with_header(self, name: str, value: str) -> Request:
         """Return a copy with one header more."""
@@ -132,16 +158,17 @@ class HttpTransport:
         trust: Trust,
         *,
         debug: Callable[[str], None] | None = None,
-        sleep: Callable[[float], None] = time.sleep,
+        attempts: Callable[[], Attempts] = lambda: Attempts(Retry()),
     ) -> None:
         self._debug = debug
-        self._sleep = sleep
+        self._attempts = attempts
+        self._answered = False  # a registry that never did is not asked again: it may be misspelt
         self._session = requests.Session()
         self._session.headers.clear()
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         self._session.auth = _no_auth  # otherwise requests takes credentials from ~/.netrc
         self._verify = trust.verify
-        self._session.mount("http://", requests.adapters.HTTPAdapter(pool_maxsize=8))
+        self._session.mount("http://", _Adapter())
         self._session.mount("https://", _TlsAdapter(trust))
         if not trust.verify:
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
@@ -171,30 +198,41 @@ class HttpTransport:
         raise RegistryError(f"{redact_url(request.url)}: more than {MAX_REDIRECTS} redirects")
 
     def _send_patiently(self, request: Request) -> Response:
-        """Retry GET and HEAD on the statuses that mean "later", and once on a lost connection."""
-        attempts = MAX_ATTEMPTS if request.method in ("GET", "HEAD") else 1
-        for attempt in range(1, attempts + 1):
-            response = self._send_once(request)
-            wait = _wait_of(response.headers.get("retry-after", ""), attempt)
-            if response.status not in _RETRIED or attempt == attempts or wait > MAX_WAIT:
-                break
+        """Repeat on the statuses that mean "later" and on a lost connection, where that is harmless."""
+        attempts = self._attempts()
+        while True:
+            try:
+                response = self._send_once(request)
+            except Unreachable as error:
+                tell = not self._answered or not request.is_repeatable or isinstance(error, Untrusted)
+                if tell or not attempts.again():
+                    raise
+                continue
+            self._answered = True
+            if response.status not in LATER or not request.is_repeatable:
+                return response
+            if not attempts.again(response.headers.get("retry-after", "")):
+                return response
             response.close()
-            self._sleep(wait)
-        return response
 
     def _send_once(self, request: Request) -> Response:
         headers = {"User-Agent": f"daemonless/{__version__}", "Accept-Encoding": "identity"}
-        with _mapped(request.url):
-            answer = self._session.request(
-                request.method,
-                request.url,
-                headers={**headers, **request.headers},
-                data=request.body or None,
-                allow_redirects=False,
-                stream=True,
-                verify=self._verify,  # said each time: REQUESTS_CA_BUNDLE beats the session's value
-                timeout=(CONNECT_TIMEOUT, READ_TIMEOUT),
-            )
+        body = _Sent(request.body) if isinstance(request.body, Content) else request.body or None
+        try:
+            with _mapped(request.url):
+                answer = self._session.request(
+                    request.method,
+                    request.url,
+                    headers={**headers, **request.headers},
+                    data=body,
+                    allow_redirects=False,
+                    stream=True,
+                    verify=self._verify,  # said each time: REQUESTS_CA_BUNDLE beats the session's value
+                    timeout=(CONNECT_TIMEOUT, READ_TIMEOUT),
+                )
+        finally:
+            if isinstance(body, _Sent):
+                body.close()
         if self._debug:
             self._debug(f"{request.method} {redact_url(request.url)}: {answer.status_code}")
         return Response(answer.status_code, answer.headers, _Stream(answer), request.url)
@@ -222,16 +260,29 @@ def _redirected(request: Request, response: Response) -> Request:
     return request.replace(url=url)
 
 
-def _wait_of(retry_after: str, attempt: int) -> float:
-    """Return seconds to wait: Retry-After (RFC 9110 section 10.2.3), else 0.5, 1, 2 ..."""
-    if retry_after.isascii() and retry_after.isdigit():
-        return float(retry_after[:9])
-    if retry_after:
-        try:
-            return max(0.0, parsedate_to_datetime(retry_after).timestamp() - time.time())
-        except ValueError:
-            pass
-    return 0.25 * 2.0**attempt
+class _Sent:
+    """A Content in the shape in which requests takes a body with a Content-Length."""
+
+    def __init__(self, content: Content) -> None:
+        self._reader = content.open()
+        self._length = self._left = content.length
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __iter__(self) -> Iterator[bytes]:
+        while data := self.read():
+            yield data
+
+    def read(self, amount: int = SEND_BLOCK) -> bytes:
+        data = self._reader.read(min(amount, self._left))
+        self._left -= len(data)
+        if self._left and not data:
+            raise InvalidData(f"what is to be sent ended {self._left} bytes early")
+        return data
+
+    def close(self) -> None:
+        self._reader.close()
 
 
 class _Stream:
@@ -249,12 +300,22 @@ class _Stream:
         self._answer.close()
 
 
-class _TlsAdapter(requests.adapters.HTTPAdapter):
+class _Adapter(requests.adapters.HTTPAdapter):
+    """Connections for several threads."""
+
+    def __init__(self) -> None:
+        super().__init__(pool_maxsize=8)
+
+    def init_poolmanager(self, *args: Any, **options: Any) -> None:
+        super().init_poolmanager(*args, **options, blocksize=SEND_BLOCK)
+
+
+class _TlsAdapter(_Adapter):
     """Connections made with our own TLS context: system trust, certs.d, client certificates."""
 
     def __init__(self, trust: Trust) -> None:
         self._trust = trust
-        super().__init__(pool_maxsize=8)
+        super().__init__()
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
         super().init_poolmanager(*args, **options, ssl_context=self._trust.context)

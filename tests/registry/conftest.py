@@ -5,6 +5,7 @@ from fake_peer import Peer
 
 from daemonless.registry.auth import Authenticator
 from daemonless.registry.client import RegistryClient
+from daemonless.registry.retry import Attempts, Retry
 from daemonless.registry.tls import Trust
 from daemonless.registry.transport import HttpTransport
 
@@ -34,9 +35,14 @@ def connect(trust):
     """Make clients that speak plain http at once, as after finding out that there is no TLS."""
     clients = []
 
+    def attempts():
+        return Attempts(Retry(), lambda seconds: None)
+
     def make(peer, credential=None):
         authenticator = Authenticator(peer.host, credential)
-        clients.append(RegistryClient(peer.host, HttpTransport(trust), authenticator, schemes=("http",)))
+        transport = HttpTransport(trust, attempts=attempts)
+        client = RegistryClient(peer.host, transport, authenticator, schemes=("http",), attempts=attempts)
+        clients.append(client)
         return clients[-1]
 
     yield make

@@ -13,12 +13,14 @@ class Peer:
     """An HTTP server on a free loopback port; `routes` maps a path to an answer.
 
     An answer is (status, headers, body) or a function of the handler that returns one or writes
-    by itself. `seen` lists (method, path with query, headers) of all requests.
+    by itself. `seen` lists (method, path with query, headers) of all requests. What has no route
+    goes to `default`, which reads the body itself.
     """
 
     def __init__(self):
         self.routes = {}
         self.seen = []
+        self.default = None
         peer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -27,9 +29,11 @@ class Peer:
 
             def handle_any(self):
                 length = int(self.headers.get("Content-Length") or 0)
-                self.body = self.rfile.read(length)
                 peer.seen.append((self.command, self.path, dict(self.headers)))
-                answer = peer.routes.get(self.path.partition("?")[0], (404, {}, b"{}"))
+                answer = peer.routes.get(self.path.partition("?")[0])
+                if answer or not peer.default:
+                    self.body = self.rfile.read(length)
+                answer = answer or peer.default or (404, {}, b"{}")
                 if callable(answer):
                     answer = answer(self)
                 if answer is None:
@@ -41,9 +45,10 @@ class Peer:
                     if value is not None:
                         self.send_header(name, value)
                 self.end_headers()
-                self.wfile.write(body)
+                if self.command != "HEAD":
+                    self.wfile.write(body)
 
-            do_GET = do_POST = do_HEAD = handle_any
+            do_GET = do_POST = do_HEAD = do_PUT = do_PATCH = do_DELETE = handle_any
 
             def log_message(self, *args):
                 pass

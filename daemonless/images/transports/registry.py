@@ -5,7 +5,8 @@ from __future__ import annotations
 from daemonless.oci.digest import Digest
 from daemonless.oci.image import Descriptor, Fetched
 from daemonless.oci.reference import Reference
-from daemonless.registry.client import Blob, RegistryClient
+from daemonless.registry.blob import Blob
+from daemonless.registry.client import RegistryClient
 
 
 class RegistrySource:
