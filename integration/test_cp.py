@@ -142,8 +142,8 @@ def test_streams(box: Cli, tmp_path: Path) -> None:
     box("cp", "/dev/stdin", "c:/dst", input=archive)
     assert content(box, "/dst/dir/sub/inner") == "inner\n"
     assert "is not a directory" in box("cp", "-", "c:/src/file", input=archive, status=125).stderr
-    refused = box("cp", "-", "c:/dst", input=gzip.compress(archive), status=125)
-    assert "cannot extract standard input" in refused.stderr and "gzip -dc" in refused.stderr
+    refused = box("cp", "-", "c:/dst", input=gzip.compress(archive)[:-20], status=125)
+    assert "cannot extract standard input: the archive is not valid gzip" in refused.stderr
 
 
 def test_owners(cli: Cli, image: str, tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ class Scenario:
     undo: tuple[str, ...] = ()
 
 
-# IMAGE, PULLED and REGISTRY stand for names that only the run knows.
+# IMAGE, PULLED, ARCHIVE and REGISTRY stand for names that only the run knows.
 SCENARIOS = {
     "create": Scenario(("create", *QUICK, "IMAGE", "true")),
     "run": Scenario(("run", *QUICK, "IMAGE", "true")),
@@ -60,6 +60,11 @@ SCENARIOS = {
     "volume create": Scenario(("volume", "create", "victim"), (), ("volume", "rm", "--force", "victim")),
     "volume rm": Scenario(
         ("volume", "rm", "victim"), ("volume", "create", "victim"), ("volume", "rm", "--force", "victim")
+    ),
+    "volume import": Scenario(
+        ("volume", "import", "victim", "ARCHIVE"),
+        ("volume", "create", "victim"),
+        ("volume", "rm", "--force", "victim"),
     ),
     "run --volume": Scenario(
         ("run", "--rm", *QUICK, "-v", "victim:/etc", "IMAGE", "true"),
@@ -131,6 +136,9 @@ MATRIX = {
     "volume.publish": (ANY, ("volume create", "run --volume")),
     "volume.sync": (ANY, ("volume create",)),
     "volume.discard": (ANY, ("volume rm",)),
+    "volume.import": (ANY, ("volume import",)),
+    "volume.merge": (ANY, ("volume import",)),
+    "volume.merged": (ANY, ("volume import",)),
     "volume.ready": (ANY, ("run --volume",)),
     "volume.copied": (ANY, ("run --volume",)),
     "volume.move": (ANY, ("run --volume",)),
@@ -168,6 +176,7 @@ def prepared(directory: Path, image: str, namespace: Namespace | None = None) ->
     if namespace:
         cli.program = namespace.enter(cli.program, directory / "daemonless")
     cli("run", "--rm", "--network=none", image, "true")
+    (directory / "archive.tar").write_bytes(busybox_layer({"data": b"x" * 5000}))
     return Lane(cli, image)
 
 
@@ -190,7 +199,12 @@ def lanes(scratch: Path, image: str) -> Iterator[list[Lane]]:
 
 
 def words(lane: Lane, pulled: str, command: tuple[str, ...]) -> list[str]:
-    names = {"IMAGE": lane.image, "PULLED": pulled, "REGISTRY": pulled.partition("/")[0]}
+    names = {
+        "IMAGE": lane.image,
+        "PULLED": pulled,
+        "ARCHIVE": str(lane.cli.root.parent / "archive.tar"),
+        "REGISTRY": pulled.partition("/")[0],
+    }
     return [names.get(word, word) for word in command]
 
 

@@ -74,6 +74,18 @@ def test_details_show_the_tag(cli: Cli, image: str) -> None:
 
 
 @pytest.mark.parametrize("driver", ["k8s-file", "json-file"])
+def test_details_show_what_was_chosen(cli: Cli, image: str, driver: str) -> None:
+    chosen = ("--log-opt=tag={{.Name}}", "--log-opt=labels=team,none", "--log-opt=env=LEVEL")
+    options = ("--name=a", "--label=team=blue", "--label=x=y", "--env=LEVEL=3", *chosen)
+    run(cli, image, "echo x", *options, f"--log-driver={driver}")
+    assert cli("logs", "--details", "a").stdout == "LEVEL=3,tag=a,team=blue x\n"
+    assert cli("logs", "a").stdout == "x\n"
+    if driver == "json-file":
+        record = json.loads(Path(cli.inspect("a", "{{.LogPath}}")).read_text())
+        assert record["attrs"] == {"tag": "a", "team": "blue", "LEVEL": "3"}
+
+
+@pytest.mark.parametrize("driver", ["k8s-file", "json-file"])
 def test_any_bytes(cli: Cli, image: str, driver: str) -> None:
     script = r"""printf '\0\1\377\\ "q"\r\nno end' ; printf 'err\033[0m' >&2"""
     container = run(cli, image, script, f"--log-driver={driver}")

@@ -30,8 +30,7 @@ def main(args: Args) -> int:
         try:
             told = extract(args.paths, 0, target, request)
         except InvalidData as error:
-            hint = "a compressed archive goes through gzip -dc or zstd -dc first"
-            raise InvalidData(f"cannot extract standard input: {error.message}", hint) from None
+            raise InvalidData(f"cannot extract standard input: {error.message}", error.hint) from None
     else:
         told = copy(args.paths, source, target, request)
     if not args.quiet:

@@ -128,6 +128,7 @@ def _log_config(container: Container, request: dict[str, Any]) -> Struct:
     options = request.get("log_opts") or {}
     size, files = options.get("max_size", 0), options.get("max_file", 1)
     given = {"path": options.get("path"), "tag": options.get("tag")}
+    given |= {name: ",".join(options.get(name) or ()) for name in ("labels", "env")}
     given["max-size"] = f"{size}b" if size else ""
     given["max-file"] = str(files) if files > 1 else ""
     return Struct(

@@ -2,7 +2,8 @@
 
 The lines of one container go straight through, in blocks; those of several are put in order of
 time, each with the name or id of its container before it. --follow goes on until all have ended,
-across restarts for as long as there is a supervisor.
+across restarts for as long as there is a supervisor. What a container wrote to systemd's journal is
+read there.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import os
 import time
 
 from daemonless.clock import timestamp
-from daemonless.containers.instant import parse_instant
+from daemonless.containers.instant import parse_instant, rfc3339
 from daemonless.containers.store import ContainerStore
 from daemonless.errors import Conflict, UsageError
 from daemonless.files import write_all
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from daemonless.actions.args import Args
+    from daemonless.actions.journal import Journal
     from daemonless.containers.store import Container
     from daemonless.supervisor.logreader import Entry
 
@@ -38,12 +40,16 @@ def main(args: Args) -> int:
     pause = _SHORTEST
     while True:
         alive = [source for source in sources if args.follow and source.container.is_supervised]
+        for source in sources:
+            source.goes_on = source in alive
         if output.print_from(sources):
             pause = _SHORTEST
         for source in sources:
             if source not in alive or output.is_past_end:
                 output.finish(source)
         if not alive or output.is_past_end:
+            for source in sources:
+                source.close()
             return 0
         time.sleep(pause)
         pause = min(pause * 1.5, _LONGEST)
@@ -82,14 +88,20 @@ class _Source:
                 "it was made with --log-driver",
             )
         options = request.get("log_opts") or {}
-        self._log = LogFile(container.log_path, options.get("max_file", 1))
+        self._log: LogFile | Journal
+        if driver == "journald":
+            from daemonless.actions.journal import Journal  # noqa: PLC0415 - few log there
+
+            self._log = Journal(container.id, str(_seconds(args.since)) if args.since else "")
+        else:
+            self._log = LogFile(container.log_path, options.get("max_file", 1))
+        self.goes_on = False  # there may be more than what it gives now
         self.prefix = self.suffix = b""
         if args.names or len(args.containers) > 1:
             self.prefix = f"{container.name if args.names else container.id[:12]} ".encode()
         self.details = b""
         if args.details:
-            tag = options.get("tag", "")
-            self.details = f"tag={tag} ".encode() if tag else b" "  # docker's form
+            self.details = _details(container)
         if _wants_colour(args):
             self.prefix = b"\x1b[%dm" % _COLOURS[index % len(_COLOURS)] + self.prefix
             self.suffix = b"\x1b[0m"
@@ -104,16 +116,44 @@ class _Source:
         """Whether anything but the time is added to its lines."""
         return bool(self.prefix or self.suffix or self.details)
 
-    def lines(self) -> Iterator[list[bytes]]:
-        """Yield the lines of the log that are new since the last call."""
-        return self._log.lines()
+    @property
+    def file(self) -> LogFile | None:
+        """Its log, if that is a file."""
+        return self._log if isinstance(self._log, LogFile) else None
 
     def entries(self) -> Iterator[Entry]:
         """Yield the records that are new since the last call."""
-        for lines in self.lines():
+        if not isinstance(self._log, LogFile):
+            yield from self._log.entries(follow=self.goes_on)
+            return
+        for lines in self._log.lines():
             for line in lines:
                 if entry := parse(line):
                     yield entry
+
+    def close(self) -> None:
+        """Let go of its log."""
+        self._log.close()
+
+
+def _details(container: Container) -> bytes:
+    """Return what --details puts before a line, in docker's form."""
+    options = container.record["request"].get("log_opts") or {}
+    if not any(options.get(name) for name in ("tag", "labels", "env")):
+        return b" "
+    from daemonless.containers.logattributes import attributes_of  # noqa: PLC0415 - few have any
+    from daemonless.containers.request import RunRequest  # noqa: PLC0415
+
+    request = RunRequest.from_dict(container.record["request"])
+    attributes = attributes_of(container, request.log_opts)
+    shown = (f"{name}={value}" for name, value in sorted(attributes.items()))
+    return ",".join(shown).replace("\n", "%0A").encode("utf-8", "surrogateescape") + b" "
+
+
+def _seconds(moment: str) -> int:
+    """Return --since in seconds since the epoch, rounded down."""
+    found = rfc3339(parse_instant(moment, time.time_ns()))
+    return found // 10**9 if found else 0
 
 
 def _wants_colour(args: Args) -> bool:
@@ -139,18 +179,18 @@ class _Output:
         later = bool(self.until) and timestamp().encode() > self.until
         if len(sources) > 1:
             found = self._print_merged(sources)
-        elif self.since or self.until or sources[0].decorates:
+        elif self.since or self.until or sources[0].decorates or not (file := sources[0].file):
             found = self._print_entries(sources[0])
         else:
-            found = self._print_blocks(sources[0])
+            found = self._print_blocks(sources[0], file)
         self._flush()
         self.is_past_end = self.is_past_end or later
         return found
 
-    def _print_blocks(self, source: _Source) -> bool:
+    def _print_blocks(self, source: _Source, file: LogFile) -> bool:
         """Print whole blocks where nothing has to be decided for each line."""
         found = False
-        for lines in source.lines():
+        for lines in file.lines():
             found = True
             for run in runs(lines):
                 whole = not (self.times and any(source.continues.values()))

@@ -80,6 +80,8 @@ COMMANDS = {
     "volume_rm": _VOLUMES,
     "volume_prune": _VOLUMES,
     "volume_exists": _VOLUMES,
+    "volume_export": _VOLUMES,
+    "volume_import": _VOLUMES,
     "secret_create": _SECRETS,
     "secret_ls": _SECRETS,
     "secret_inspect": _SECRETS,
@@ -121,7 +123,10 @@ GROUPS: dict[str, tuple[str, dict[str, Entry]]] = {
     ),
     "volume": (
         "Work with volumes.",
-        {name: Entry(f"volume_{name}", {}) for name in ("create", "ls", "inspect", "rm", "prune", "exists")},
+        {
+            name: Entry(f"volume_{name}", {})
+            for name in ("create", "ls", "inspect", "rm", "prune", "exists", "export", "import")
+        },
     ),
     "secret": (
         "Work with secrets.",

@@ -16,7 +16,7 @@ def cp(
         str,
         typer.Argument(
             metavar="[CONTAINER:]SOURCE",
-            help="What to copy; - reads a tar archive from standard input.",
+            help="What to copy; - reads a tar archive, compressed or not, from standard input.",
             autocompletion=complete.containers,
         ),
     ],

@@ -24,7 +24,7 @@ def logs(
         bool, typer.Option("--timestamps", "-t", help="Put the time before each line.")
     ] = False,
     details: Annotated[
-        bool, typer.Option("--details", help="Put the log's tag before each line, as docker does.")
+        bool, typer.Option("--details", help="Put the tag, labels and env of --log-opt before each line.")
     ] = False,
     names: Annotated[
         bool, typer.Option("--names", "-n", help="Put the container's name before each line.")

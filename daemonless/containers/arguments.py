@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
-LOG_DRIVERS = ("k8s-file", "json-file", "none", "passthrough")
+LOG_DRIVERS = ("k8s-file", "json-file", "journald", "none", "passthrough")
 
 
 def from_args(
@@ -184,7 +184,7 @@ def _ports(given: _Options, network: Network, warn: Callable[[str], None]) -> tu
 
 
 def _log_options(values: list[str], driver: str, cwd: str) -> LogOptions:
-    if not values:  # nearly always; spares the hot path one more module
+    if not values and driver != "journald":  # nearly always; spares the hot path one more module
         return LogOptions()
     from daemonless.containers.grammar_logs import log_options  # noqa: PLC0415
 

@@ -29,6 +29,7 @@ from daemonless.isolation.task import Task, fork_plain
 from daemonless.isolation.userns import mapped_ids
 from daemonless.layers.archive import ArchiveWriter, describe, descriptor_sink
 from daemonless.layers.extract import Extractor
+from daemonless.layers.incoming import CHUNK, decompressed
 from daemonless.layers.tar import TarReader
 from daemonless.layers.tar_header import DIRECTORY, HARD_LINK, Entry
 from daemonless.record import Record
@@ -112,8 +113,13 @@ def archive(paths: Paths, source: Place, fd: int, request: CopyRequest) -> list[
 def extract(
     paths: Paths, fd: int, target: Place, request: CopyRequest, source: Place | None = None
 ) -> list[str]:
-    """Put a tar archive into a directory, or what `copy` sends for `source` to its place."""
-    return _visit(paths, target, lambda view: _receive(view, target, request, fd, source), write=True)
+    """Put a tar archive into a directory, or what `copy` sends for `source` to its place.
+
+    An archive from outside may be compressed; what that takes is loaded before anything of the
+    container is in sight (CVE-2019-14271).
+    """
+    chunks = iter(lambda: os.read(fd, CHUNK), b"") if source else decompressed(fd)
+    return _visit(paths, target, lambda view: _receive(view, target, request, chunks, source), write=True)
 
 
 class _View:
@@ -233,8 +239,10 @@ def _follow(parent: bytes, link: bytes) -> bytes:
 # --- the destination --------------------------------------------------------------------------
 
 
-def _receive(view: _View, target: Place, request: CopyRequest, fd: int, source: Place | None) -> list[str]:
-    reader = TarReader(_chunks(fd))
+def _receive(
+    view: _View, target: Place, request: CopyRequest, chunks: Iterator[bytes], source: Place | None
+) -> list[str]:
+    reader = TarReader(chunks)
     members = iter(reader)
     first = next(members, None)
     if first is None:
@@ -260,11 +268,6 @@ def _receive(view: _View, target: Place, request: CopyRequest, fd: int, source: 
     finally:
         extractor.close()
     return list(extractor.omitted.lines())
-
-
-def _chunks(fd: int) -> Iterator[bytes]:
-    while chunk := os.read(fd, 1 << 18):
-        yield chunk
 
 
 def _renamed(name: bytes, prefix: bytes | None) -> bytes:

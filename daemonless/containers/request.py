@@ -108,12 +108,14 @@ class Restart(Record):
 
 
 class LogOptions(Record):
-    """What `--log-opt` chose, for the drivers that write files; `tag` is for journald and --details."""
+    """What `--log-opt` chose; size, number and path are for the drivers that write files."""
 
     max_size: int = 0  # bytes of one file; 0: unlimited
     max_file: int = 1  # how many files are kept, the current one included
     path: str = ""  # absolute; empty: in the container's own directory
-    tag: str = ""
+    tag: str = ""  # may hold {{.Name}} and the like
+    labels: tuple[str, ...] = ()  # of the container's labels, those that each record is to tell
+    env: tuple[str, ...] = ()  # and of its variables
 
 
 class RunRequest(Record):

@@ -320,11 +320,25 @@ def _forget_stop(container: Container) -> None:
 
 def _open_log(container: Container, request: RunRequest) -> logs.Log:
     """Open the log that `--log-driver` and `--log-opt` chose, in the supervisor."""
+    options = request.log_opts
+    attributes: dict[str, str] = {}
+    if request.log_driver == "journald" or options.tag or options.labels or options.env:
+        from daemonless.containers import logattributes  # noqa: PLC0415 - for them alone
+
+        attributes = logattributes.attributes_of(container, options)
+        if request.log_driver == "journald":
+            from daemonless.supervisor.journald import JournalLog  # noqa: PLC0415 - few log there
+
+            return JournalLog(logattributes.journal_fields(container, attributes))
     if not container.log_path:
         return logs.Log()
-    options = request.log_opts
-    path = container.log_path
-    return logs.FileLog(request.log_driver, path, max_size=options.max_size, max_files=options.max_file)
+    return logs.FileLog(
+        request.log_driver,
+        container.log_path,
+        max_size=options.max_size,
+        max_files=options.max_file,
+        attributes=attributes,
+    )
 
 
 def with_variables(spec: dict[str, Any], variables: tuple[str, ...]) -> dict[str, Any]:

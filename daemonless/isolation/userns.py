@@ -57,6 +57,11 @@ def to_inside(ranges: tuple[Range, ...], number: int) -> int | None:
     return None
 
 
+def is_mapped(ranges: tuple[Range, ...], number: int) -> bool:
+    """Return whether one of the two lists of a map has the inside's id `number`."""
+    return any(inside <= number < inside + length for inside, _, length in ranges)
+
+
 def load_id_map(uid: int, gid: int) -> IdMap:
     """Return the default map: 0 is the caller, from 1 on its whole subordinate ranges.
 

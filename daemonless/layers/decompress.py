@@ -1,7 +1,7 @@
-"""Decompress layer blobs as a stream: gzip (RFC 1952), zstd (RFC 8878) or plain tar.
+"""Decompress archives as a stream: gzip (RFC 1952), zstd (RFC 8878), and for a person's bzip2 and xz.
 
-The output is bounded twice, in bytes and in its ratio to the input: OCI declares no
-uncompressed size, and a few kilobytes of zstd can stand for gigabytes. Chunks are at most
+The output of a layer's blob is bounded twice, in bytes and in its ratio to the input: OCI declares
+no uncompressed size, and a few kilobytes of zstd can stand for gigabytes. Chunks are at most
 CHUNK bytes long whatever the input says, so memory stays flat.
 """
 
@@ -16,15 +16,20 @@ import zstandard
 from isal import igzip_lib
 
 from daemonless.errors import InvalidData, Unsupported
+from daemonless.layers.compression import LONGEST, MAGIC, detect
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from daemonless.layers.incoming import Stream
 
 CHUNK = 1 << 19  # bytes of output at once: fits the cache of a core, and few enough switches
 _READ = 1 << 17  # bytes of input at once
 _ALARM_FROM = 64 << 20  # bytes of output before the ratio counts
 _ALARM_RATIO = 2000  # gzip ends near 1030; more is a bomb
 _MAX_WINDOW = 1 << 27  # bytes; what `zstd -d` accepts without --long
-_GZIP = b"\x1f\x8b"
-_ZSTD = b"\x28\xb5\x2f\xfd"
-_ZSTD_SKIPPABLE = b"\x2a\x4d\x18"  # after one byte 0x50 to 0x5f
 
 
 class _Input:
@@ -40,30 +45,20 @@ class _Input:
         return data
 
 
-def detect(start: bytes) -> str:
-    """Return "gzip", "zstd" or "" (anything else) from the first bytes of a blob."""
-    if start.startswith(_GZIP):
-        return "gzip"
-    if start.startswith(_ZSTD) or (start[1:4] == _ZSTD_SKIPPABLE and start[0] >> 4 == 5):
-        return "zstd"
-    return ""
-
-
 def decompress(fd: int, compression: str, limit: int) -> Iterator[bytes]:
     """Yield the content of the blob `fd` in chunks, at most `limit` bytes in all.
 
     `compression` is what the media type announces: "", "gzip" or "zstd"; the bytes have to agree.
     Raises InvalidData for everything that is not exactly one well-formed stream of that kind.
     """
-    found = detect(os.pread(fd, 4, 0))
+    found = detect(os.pread(fd, LONGEST, 0))
     if found != compression:
         raise InvalidData(
             f"the layer is {found or 'not compressed'} but its media type says {compression or 'plain tar'}"
         )
     source = _Input(fd)
-    streams = {"": _plain, "gzip": _gunzip, "zstd": _unzstd}
     total = 0
-    for chunk in streams[compression](source):
+    for chunk in decoder(compression)(source):
         total += len(chunk)
         if total > limit:
             raise InvalidData(f"the layer unpacks to more than the {limit} bytes there is room for")
@@ -72,38 +67,66 @@ def decompress(fd: int, compression: str, limit: int) -> Iterator[bytes]:
         yield chunk
 
 
-def _plain(source: _Input) -> Iterator[bytes]:
+def decoder(compression: str) -> Callable[[_Input | Stream], Iterator[bytes]]:
+    """Return what yields the content of a source of that compression; it raises InvalidData."""
+    if compression == "zstd":
+        return _unzstd
+    if compression == "gzip":
+        flag = igzip_lib.DECOMP_GZIP
+        error: Any = igzip_lib.error  # to its stub it is an instance
+        return lambda source: _members(source, "gzip", lambda: igzip_lib.IgzipDecompressor(flag=flag), error)
+    if compression == "bzip2":
+        import bz2  # noqa: PLC0415 - layers are never of this kind, nor of the next
+
+        return lambda source: _members(source, "bzip2", bz2.BZ2Decompressor, OSError)
+    if compression == "xz":
+        import lzma  # noqa: PLC0415
+
+        def unxz() -> lzma.LZMADecompressor:
+            return lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_MAX_WINDOW)
+
+        return lambda source: _members(source, "xz", unxz, lzma.LZMAError)
+    return _plain
+
+
+def _plain(source: _Input | Stream) -> Iterator[bytes]:
     while chunk := source.read(CHUNK):
         yield chunk
 
 
-def _gunzip(source: _Input) -> Iterator[bytes]:
-    """Yield the members of a gzip file as one stream (RFC 1952, 2.2); zeros may follow them."""
+def _members(
+    source: _Input | Stream, kind: str, start: Callable[[], Any], error: type[Exception]
+) -> Iterator[bytes]:
+    """Yield the members of a compressed file as one stream (RFC 1952, 2.2); zeros may follow them.
+
+    `start` makes a decompressor for one member, which raises `error` for what is none.
+    """
+    magic = MAGIC[kind]
     data = source.read()
-    while data.startswith(_GZIP):
-        member = igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP)
+    while data.startswith(magic):
+        member = start()
         while not member.eof:
             try:
                 chunk = member.decompress(data, CHUNK)
-            except igzip_lib.error as error:  # type: ignore[misc] # to its stub it is an instance
-                raise InvalidData(f"the layer is not valid gzip: {error}") from None
+            except error as reason:
+                raise InvalidData(f"the archive is not valid {kind}: {reason}") from None
             if chunk:
                 yield chunk
             data = b""
             if member.needs_input and not member.eof:
                 data = source.read()
                 if not data:
-                    raise InvalidData("the layer is not valid gzip: it ends too early")
+                    raise InvalidData(f"the archive is not valid {kind}: it ends too early")
         data = member.unused_data
-        if len(data) < len(_GZIP):
-            data += source.read()
+        while len(data) < len(magic) and (more := source.read()):
+            data += more
     while data:
         if data.strip(b"\0"):
-            raise InvalidData("the layer has other bytes after its gzip stream")
+            raise InvalidData(f"the archive has other bytes after its {kind} stream")
         data = source.read()
 
 
-def _unzstd(source: _Input) -> Iterator[bytes]:
+def _unzstd(source: _Input | Stream) -> Iterator[bytes]:
     """Yield all frames of a zstd file as one stream; dictionaries and huge windows are refused."""
     decompressor = zstandard.ZstdDecompressor(max_window_size=_MAX_WINDOW)
     # A reader, not a decompressobj: only its output is bounded per call. That it does not tell
@@ -118,8 +141,8 @@ def _unzstd(source: _Input) -> Iterator[bytes]:
             yield chunk
     except zstandard.ZstdError as error:
         if "memory" in str(error):
-            raise Unsupported("the layer's zstd window is larger than 128 MiB") from None
-        raise InvalidData(f"the layer is not valid zstd: {error}") from None
+            raise Unsupported("the archive's zstd window is larger than 128 MiB") from None
+        raise InvalidData(f"the archive is not valid zstd: {error}") from None
 
 
 def read_ahead(chunks: Iterator[bytes], depth: int = 8) -> Iterator[bytes]:

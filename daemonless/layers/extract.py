@@ -47,7 +47,8 @@ class Extractor:
 
     `open_parent` opens a directory (O_PATH) by its path, b"" being the top. `owner_of` returns whom
     a member is given to, None for who may not give away. `mode_mask` are the mode bits that are kept.
-    With `overwrite` directories and other things replace each other.
+    With `overwrite` directories and other things replace each other. `keep_top` leaves the top's own
+    attributes as they are, whatever the archive says of it.
     """
 
     def __init__(
@@ -57,12 +58,15 @@ class Extractor:
         owner_of: Callable[[Entry], tuple[int, int] | None],
         mode_mask: int = 0o7777,
         overwrite: bool = False,
+        keep_top: bool = True,
     ) -> None:
         self.omitted = Omissions()
+        self.described: set[int] = set()  # inodes of the directories that the archive has members for
         self._open_parent = open_parent
         self._owner_of = owner_of
         self._mode_mask = mode_mask
         self._overwrite = overwrite
+        self._keep_top = keep_top
         self._parent = (b"", -1)  # the directory used last, and a descriptor of it
         self._directories: list[tuple[bytes, Entry]] = []
 
@@ -73,7 +77,8 @@ class Extractor:
         """
         path = normalise(path)
         if not path:
-            return  # the top itself stays as it is
+            self._add_top(entry)
+            return
         dir_fd, name = self._place(path)
         kind = entry.kind
         if kind == DIRECTORY:
@@ -103,6 +108,7 @@ class Extractor:
                 continue  # replaced meanwhile by somebody else
             try:
                 self._finish_open(fd, entry)
+                self.described.add(os.fstat(fd).st_ino)
             finally:
                 os.close(fd)
         self.close()
@@ -128,6 +134,12 @@ class Extractor:
             self.close()
             self._parent = (parent, fd)
         return self._parent[1], name
+
+    def _add_top(self, entry: Entry) -> None:
+        if entry.kind != DIRECTORY:
+            raise InvalidData("the root of an archive can only be a directory")
+        if not self._keep_top:
+            self._directories.insert(0, (b".", entry))
 
     def _make_directory(self, dir_fd: int, name: bytes, path: bytes, entry: Entry) -> None:
         try:

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 
 from daemonless.errors import DaemonlessError, InvalidData, printable
 from daemonless.files import open_in_root
-from daemonless.isolation.userns import IdMap
+from daemonless.isolation.userns import IdMap, is_mapped
 from daemonless.layers import whiteout, xattrs
 from daemonless.layers.decompress import read_ahead
 from daemonless.layers.holes import write_content
@@ -193,7 +193,7 @@ class _Writer:
             if owner != (0, 0):
                 self.omitted.add("owners were lost, because only one user id is mapped", entry.name)
                 return  # to count the next one, too
-        elif not (_is_mapped(self._id_map.uids, entry.uid) and _is_mapped(self._id_map.gids, entry.gid)):
+        elif not (is_mapped(self._id_map.uids, entry.uid) and is_mapped(self._id_map.gids, entry.gid)):
             raise InvalidData(
                 f"the owner {entry.uid}:{entry.gid} is beyond the ids that you may use",
                 "give your user a larger range in /etc/subuid and /etc/subgid",
@@ -340,7 +340,3 @@ class _Writer:
 
 def _link(from_fd: int, from_name: bytes, to_fd: int, to_name: bytes) -> None:
     os.link(from_name, to_name, src_dir_fd=from_fd, dst_dir_fd=to_fd, follow_symlinks=False)
-
-
-def _is_mapped(ranges: tuple[tuple[int, int, int], ...], number: int) -> bool:
-    return any(inside <= number < inside + length for inside, _, length in ranges)

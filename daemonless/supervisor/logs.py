@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 
+from daemonless import jsonio
 from daemonless.clock import timestamp
 from daemonless.files import unlink_if_there
 
@@ -34,10 +35,22 @@ class Log:
 
 
 class FileLog(Log):
-    """Append to the file at `path`; `max_size` is in bytes (0: no bound), `max_files` counts all of them."""
+    """Append to the file at `path`; `max_size` is in bytes (0: no bound), `max_files` counts all of them.
 
-    def __init__(self, driver: str, path: str, *, max_size: int = 0, max_files: int = 1) -> None:
-        self._records = {"k8s-file": k8s_records, "json-file": json_records}[driver]
+    `attributes` go with each record, if the format has a place for them.
+    """
+
+    def __init__(
+        self,
+        driver: str,
+        path: str,
+        *,
+        max_size: int = 0,
+        max_files: int = 1,
+        attributes: dict[str, str] | None = None,
+    ) -> None:
+        self._format = {"k8s-file": k8s_records, "json-file": json_records}[driver]
+        self._attributes = f',"attrs":{jsonio.dumps(attributes)}' if attributes else ""
         self._cuts_characters = driver == "json-file"  # it holds text; the other one, bytes as they came
         self._held: dict[int, bytes] = {}  # by stream: the beginning of a character
         self._path = path
@@ -57,14 +70,17 @@ class FileLog(Log):
                 self._held[stream] = data[-rest:]
                 data = data[:-rest]
         if data:
-            self._append(self._records(STREAM_NAMES[stream], data, timestamp()))
+            self._append(self._records(stream, data))
 
     def close(self) -> None:
         """Write what was held back and close the file."""
         for stream, data in self._held.items():
-            self._append(self._records(STREAM_NAMES[stream], data, timestamp()))
+            self._append(self._records(stream, data))
         self._held.clear()
         os.close(self._fd)
+
+    def _records(self, stream: int, data: bytes) -> bytes:
+        return self._format(STREAM_NAMES[stream], data, timestamp(), self._attributes)
 
     def _append(self, records: bytes) -> None:
         start = 0
@@ -125,7 +141,7 @@ def _cut_torn_record(fd: int) -> int:
     return end
 
 
-def k8s_records(stream: str, data: bytes, now: str) -> bytes:
+def k8s_records(stream: str, data: bytes, now: str, _attributes: str = "") -> bytes:
     """Return the k8s-file records of a chunk; P marks a line that goes on in the next record."""
     full = f"{now} {stream} F ".encode()
     if data.endswith(b"\n"):
@@ -135,10 +151,11 @@ def k8s_records(stream: str, data: bytes, now: str) -> bytes:
     return full + lines.replace(b"\n", b"\n" + full) + b"\n" + partial if newline else partial
 
 
-def json_records(stream: str, data: bytes, now: str) -> bytes:
+def json_records(stream: str, data: bytes, now: str, attributes: str = "") -> bytes:
     """Return the json-file records of a chunk; a line that goes on in the next has no newline.
 
-    What is not UTF-8 becomes U+FFFD, as docker has it.
+    What is not UTF-8 becomes U+FFFD, as docker has it. `attributes` is a member of the record, with
+    the comma before it.
     """
     if not data.isascii():
         try:
@@ -150,7 +167,7 @@ def json_records(stream: str, data: bytes, now: str) -> bytes:
         for byte in _CONTROLS:
             data = data.replace(bytes((byte,)), _ESCAPES.get(byte) or b"\\u%04x" % byte)
     head = b'{"log":"'
-    tail = f'","stream":"{stream}","time":"{now}"}}\n'.encode()
+    tail = f'","stream":"{stream}"{attributes},"time":"{now}"}}\n'.encode()
     end = b"\\n" + tail
     lines, newline, rest = data.rpartition(b"\n")
     records = head + lines.replace(b"\n", end + head) + end if newline else b""

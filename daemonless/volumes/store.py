@@ -251,11 +251,10 @@ class VolumeStore:
         `owner` is the uid and gid, as containers see them, that its directory gets at first use.
         `durable` waits until the volume would survive a power loss. Raises NameInUse.
         """
-        for path in (f"{self._data}/tmp", self.directory):
-            make_private_directory(path)
+        make_private_directory(self.directory)
         self.sweep()
         failpoints.reach("volume.stage")
-        staged = self._stage(name)
+        staged = self.stage(name)
         record = {
             "schema": SCHEMA,
             "name": name,
@@ -289,8 +288,9 @@ class VolumeStore:
             sync(self.directory)
         return volume
 
-    def _stage(self, name: str) -> Volume:
-        """Return a locked volume in a directory of its own below tmp/."""
+    def stage(self, name: str) -> Volume:
+        """Return a locked volume in a directory of its own in tmp/; it is swept once the lock is free."""
+        make_private_directory(f"{self._data}/tmp")
         while True:
             directory = f"{self._data}/tmp/{_STAGING}{os.urandom(8).hex()}"
             os.mkdir(directory, 0o700)

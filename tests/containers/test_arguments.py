@@ -101,6 +101,13 @@ def test_ports_without_a_network_of_its_own_are_ignored_with_a_warning():
     assert warnings == []
 
 
+def test_what_a_log_is_to_tell_beside_the_output():
+    request, _ = parse(log_opt=["labels=a,b", "env=V", "tag={{.Name}}"])
+    assert request.log_opts.labels == ("a", "b")
+    assert request.log_opts.env == ("V",)
+    assert request.log_opts.tag == "{{.Name}}"
+
+
 def test_ulimit_host_is_a_flag_of_its_own():
     request, _ = parse(ulimit=["host", "core=0"])
     assert request.host_ulimits
@@ -130,7 +137,10 @@ def test_the_platform_may_come_from_the_environment():
         ({"oom_score_adj": 1001}, "--oom-score-adj"),
         ({"stop_signal": "KILLALL"}, "--stop-signal"),
         ({"name": "a b"}, "--name"),
-        ({"log_driver": "journald"}, "--log-driver"),
+        ({"log_driver": "syslog"}, "--log-driver"),
+        ({"log_opt": ["tag={{.Nope}}"]}, "there is no {{.Nope}}"),
+        ({"log_opt": ["colour=red"]}, "there is no such option"),
+        ({"log_driver": "journald", "log_opt": ["path=x"]}, "journald"),
     ],
 )
 def test_refuses(options, message):

@@ -19,13 +19,13 @@ def extracted(base):
     root = base / "root"
     root.mkdir()
 
-    def extracted(*members, mode_mask=0o7777, chunk=700):
+    def extracted(*members, chunk=700, **options):
         top = os.open(root, os.O_PATH | os.O_DIRECTORY)
 
         def open_parent(path: bytes) -> int:
             return open_beneath(top, path or b".", os.O_PATH | os.O_DIRECTORY)
 
-        extractor = Extractor(open_parent, owner_of=lambda entry: None, mode_mask=mode_mask)
+        extractor = Extractor(open_parent, owner_of=lambda entry: None, **options)
         reader = TarReader(chunks(archive(*members), chunk))
         try:
             for entry in reader:
@@ -89,3 +89,13 @@ def test_zeros_become_holes(extracted, data):
     root = extracted(member(b"f", data), chunk=1 << 16)
     assert (root / "f").read_bytes() == data
     assert (root / "f").stat().st_blocks * 512 < 1 << 18
+
+
+def test_the_top_gets_its_own_attributes_if_wanted(base, extracted):
+    before = (base / "root").stat().st_mode
+    extracted(directory(b"./", mode=0o2711, mtime=7), member(b"f"))
+    assert (base / "root").stat().st_mode == before
+    root = extracted(directory(b"./", mode=0o2711, mtime=7), member(b"f"), keep_top=False)
+    assert (root.stat().st_mode & 0o7777, root.stat().st_mtime) == (0o2711, 7)
+    with pytest.raises(InvalidData, match="only be a directory"):
+        extracted(symlink(b".", b"/"))

@@ -109,7 +109,7 @@ def test_makers_and_removers_of_one_volume_take_turns(store: VolumeStore, paths:
 def _die_while_making(paths: Paths) -> None:
     store = VolumeStore(paths)
     Path(paths.data, "tmp").mkdir(exist_ok=True)
-    store._stage("data")
+    store.stage("data")
     os._exit(0)
 
 
@@ -117,7 +117,7 @@ def test_what_a_dead_maker_left_is_swept_and_a_living_one_is_not(store: VolumeSt
     worker = multiprocessing.get_context("fork").Process(target=_die_while_making, args=(paths,))
     worker.start()
     worker.join(20)
-    living = store._stage("other")
+    living = store.stage("other")
     assert len(os.listdir(f"{paths.data}/tmp")) == 2
     store.sweep()
     assert os.listdir(f"{paths.data}/tmp") == [os.path.basename(living.directory)]

@@ -96,7 +96,7 @@ Annotation = Annotated[
     ),
 ]
 LogDriver = Annotated[
-    Literal["json-file", "k8s-file", "none", "passthrough"],
+    Literal["json-file", "k8s-file", "journald", "none", "passthrough"],
     typer.Option("--log-driver", help="Choose how output is logged.", rich_help_panel=PANEL),
 ]
 LogOpt = Annotated[
@@ -104,7 +104,7 @@ LogOpt = Annotated[
     typer.Option(
         "--log-opt",
         metavar="NAME=VALUE",
-        help="Set max-size, max-file, path or tag of the log; repeatable.",
+        help="Set max-size, max-file, path, tag, labels or env of the log; repeatable.",
         rich_help_panel=PANEL,
     ),
 ]
