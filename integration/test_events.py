@@ -64,11 +64,13 @@ def test_kill_and_stop_are_told_of(cli: Cli, image: str, since: str) -> None:
 def test_exec_is_told_of(cli: Cli, image: str, since: str) -> None:
     cli("run", "-d", "--name", "one", "--network=none", image, "sleep", "100")
     cli("exec", "one", "sh", "-c", "exit 7", status=7)
-    cli("exec", "--detach", "one", "true")
-    told = happened(cli, since, "-f", "event=exec", "-f", "event=exec_die")
-    assert told == ["container exec one", "container exec_died one", "container exec one"]
+    session = cli("exec", "--detach", "one", "sh", "-c", "exit 8").stdout.strip()
+    assert re.fullmatch("[0-9a-f]{64}", session)
     died = ("events", "--no-stream", "--since", since, "-f", "event=exec_died", "--format")
-    assert cli(*died, "{{.ContainerExitCode}}").stdout == "7\n"
+    eventually(lambda: cli(*died, "{{.ContainerExitCode}}").lines == ["7", "8"])
+    told = happened(cli, since, "-f", "event=exec", "-f", "event=exec_die")
+    assert told == ["container exec one", "container exec_died one"] * 2
+    assert cli(*died, "{{.Attributes.execID}}").lines[1] == session
 
 
 def test_images_are_told_of(cli: Cli, image: str, since: str) -> None:

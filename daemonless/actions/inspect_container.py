@@ -9,6 +9,7 @@ from daemonless.actions.inspect_host_config import host_config, port_map
 from daemonless.actions.inspect_image import image_config
 from daemonless.actions.psrow import ALIVE
 from daemonless.actions.values import Struct
+from daemonless.containers.sessions import living
 from daemonless.errors import DaemonlessError, InvalidData
 from daemonless.files import read_file
 from daemonless.isolation.slirp4netns import GATEWAY_ADDRESS, guest_address
@@ -61,7 +62,7 @@ def describe_container(container: Container, images: ImageStore) -> Struct:
         AppArmorProfile="",
         EffectiveCaps=capabilities["effective"],
         BoundingCaps=capabilities["bounding"],
-        ExecIDs=[],
+        ExecIDs=living(container),
         GraphDriver=_graph_driver(spec),
         Mounts=[_mount(mount, container) for mount in request["mounts"] if mount["type"] != "tmpfs"],
         Dependencies=[],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from daemonless.actions import create
-from daemonless.actions.descriptors import check_descriptors
+from daemonless.actions.descriptors import preserved
 from daemonless.containers import ending, starting
 from daemonless.supervisor.attach import DETACHED, Streams, take_part
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 def main(args: Args) -> int:
     """Run a command in a new container; the result is the command's exit status."""
-    check_descriptors(args.preserve_fds)
+    preserve = preserved(args)
     starting.check_streams(args.log_driver)
     container, request = create.create(args, durable=False)
     paths = args.paths
     if args.tty and args.interactive and not args.detach and not os.isatty(0):
         args.warn("the input is not a terminal, so --tty --interactive may not work as expected")
     try:
-        started = starting.start(paths, container, attached=not args.detach, preserve_fds=args.preserve_fds)
+        started = starting.start(paths, container, attached=not args.detach, preserve_fds=preserve)
     except BaseException:
         if request.rm:  # a supervisor that came far enough has removed it already
             ending.remove_if_there(paths, container)

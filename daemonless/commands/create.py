@@ -11,7 +11,9 @@ from daemonless.commands.invoke import perform
 from daemonless.commands.run import run
 
 
-@same_parameters(run, without=("detach", "detach_keys", "pidfile", "preserve_fds", "sig_proxy"))
+@same_parameters(
+    run, without=("detach", "detach_keys", "pidfile", "preserve_fd", "preserve_fds", "sig_proxy")
+)
 def create(ctx: typer.Context, **_options: Any) -> None:
     """Create a container from an image without starting it.
 

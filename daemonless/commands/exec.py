@@ -18,7 +18,13 @@ def exec(
     ] = None,
     *,
     detach: Annotated[
-        bool, typer.Option("--detach", "-d", help="Run in the background.", rich_help_panel=process.PANEL)
+        bool,
+        typer.Option(
+            "--detach",
+            "-d",
+            help="Run in the background and print the session's id.",
+            rich_help_panel=process.PANEL,
+        ),
     ] = False,
     interactive: process.Interactive = False,
     tty: process.Tty = False,
@@ -27,6 +33,7 @@ def exec(
     user: process.User = None,
     privileged: security.Privileged = False,
     preserve_fds: process.PreserveFds = 0,
+    preserve_fd: process.PreserveFd = None,
     env: process.Env = None,
     env_file: process.EnvFile = None,
     latest: selection.Latest = False,

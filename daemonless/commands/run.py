@@ -40,6 +40,7 @@ def run(
     umask: process.Umask = None,
     timeout: process.Timeout = 0,
     preserve_fds: process.PreserveFds = 0,
+    preserve_fd: process.PreserveFd = None,
     env: process.Env = None,
     env_file: process.EnvFile = None,
     unsetenv: process.UnsetEnv = None,

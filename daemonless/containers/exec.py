@@ -34,7 +34,7 @@ class ExecRequest(Record):
     tty: bool = False
     interactive: bool = False
     privileged: bool = False
-    preserve_fds: int = 0
+    preserve_fds: tuple[int, ...] = ()
 
 
 def exec_request(args: Any) -> ExecRequest:
@@ -47,7 +47,6 @@ def exec_request(args: Any) -> ExecRequest:
         tty=args.tty,
         interactive=args.interactive,
         privileged=args.privileged,
-        preserve_fds=args.preserve_fds,
     )
 
 
@@ -56,10 +55,8 @@ def exec_in(
     container: Container,
     request: ExecRequest,
     streams: tuple[int, int, int],
-    *,
-    detached: bool = False,
 ) -> Entered:
-    """Start the process; unless detached it becomes a child of the caller.
+    """Start the process, which becomes a child of the caller.
 
     Raises Conflict if the container does not run, else what the start of the process reported.
     """
@@ -110,7 +107,6 @@ def exec_in(
         extra_groups=asked.group_add,
         preserve_fds=request.preserve_fds,
         cgroup=(container.state or {}).get("cgroup", ""),
-        detached=detached,
     )
     try:
         return enter(entry)

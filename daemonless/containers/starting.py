@@ -46,11 +46,13 @@ class Started(Record):
     socket: _socket.socket
 
 
-def start(paths: Paths, container: Container, *, attached: bool = False, preserve_fds: int = 0) -> Started:
+def start(
+    paths: Paths, container: Container, *, attached: bool = False, preserve_fds: tuple[int, ...] = ()
+) -> Started:
     """Start a created or exited container; returns once its command is executing.
 
-    `attached` ties the container's stdin to this command, `preserve_fds` hands it that many of
-    this process's descriptors from 3 on. Raises Conflict if it runs already,
+    `attached` ties the container's stdin to this command, `preserve_fds` are descriptors of
+    this process that it inherits, in order. Raises Conflict if it runs already,
     or what its start reported (exit status 125, 126 or 127).
     """
     return _start(paths, container, attached=attached, preserve_fds=preserve_fds, hold=False)
@@ -61,10 +63,12 @@ def initialize(paths: Paths, container: Container) -> None:
 
     Raises Conflict if it lives already, or what the set-up reported.
     """
-    _start(paths, container, attached=False, preserve_fds=0, hold=True).socket.close()
+    _start(paths, container, attached=False, preserve_fds=(), hold=True).socket.close()
 
 
-def _start(paths: Paths, container: Container, *, attached: bool, preserve_fds: int, hold: bool) -> Started:
+def _start(
+    paths: Paths, container: Container, *, attached: bool, preserve_fds: tuple[int, ...], hold: bool
+) -> Started:
     record = container.record
     check_streams(record["request"]["log_driver"])
     lock = _lock_to_start(container)
@@ -94,7 +98,7 @@ def _start(paths: Paths, container: Container, *, attached: bool, preserve_fds: 
             job = job.replace(streams=streams)
         job = job.replace(hold=hold)
         failpoints.reach("start.supervisor")
-        keep = (*range(3, 3 + preserve_fds), *(ready.lock_fds if ready else ()), *streams)
+        keep = (*preserve_fds, *(ready.lock_fds if ready else ()), *streams)
         supervisor, socket = monitor.spawn(job, keep=keep)
     finally:
         lock.release()  # the supervisor has it now
@@ -173,7 +177,7 @@ def _job(
     ready: Ready | None,
     *,
     attached: bool,
-    preserve_fds: int,
+    preserve_fds: tuple[int, ...],
     again: bool = False,
 ) -> monitor.Job:
     """Gather what the supervisor needs from the bundle; nothing else is consulted.

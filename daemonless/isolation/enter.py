@@ -47,15 +47,14 @@ class Entry(Record):
     streams: tuple[int, int, int]  # stdin, stdout, stderr without a terminal
     seccomp: bytes = b""
     extra_groups: tuple[str, ...] = ()
-    preserve_fds: int = 0  # how many descriptors from 3 on the process inherits
+    preserve_fds: tuple[int, ...] = ()  # the caller's descriptors that the process inherits, in order
     cgroup: str = ""  # the container's own, if it has one
-    detached: bool = False  # the process becomes a child of the container's own, which outlives us
 
 
 class Entered(Record):
-    """A process that was started in the container; unless detached, it is a child of the caller."""
+    """A process that was started in the container; it is a child of the caller."""
 
-    pid: int  # -1 if detached
+    pid: int
     console: int  # master of its terminal, or -1
 
 
@@ -92,9 +91,6 @@ def enter(entry: Entry) -> Entered:
     finally:
         os.waitpid(joiner, 0)
         ours.close()
-    if entry.detached:
-        os.waitpid(pid, 0)
-        pid = -1
     return Entered(pid=pid, console=console)
 
 
@@ -112,10 +108,6 @@ def _join(entry: Entry, channel: Channel) -> NoReturn:
             os._exit(0)
         os.close(entry.pidfd)
         step[0] = "start the process"
-        if entry.detached and sc.clone3(0):
-            # Orphaned inside, the child goes to the container's process 1. One that the host's
-            # would have to reap keeps the whole pid namespace alive until it does.
-            os._exit(0)
         _run(entry, channel)
     except BaseException as error:
         try:
@@ -130,7 +122,7 @@ def _close_others(entry: Entry, channel: Channel) -> None:
     0 to 2 stay until the streams take their place, so that no descriptor opened meanwhile does.
     """
     first = 3
-    kept = {*entry.streams, *range(3, 3 + entry.preserve_fds), entry.pidfd, channel.fileno()}
+    kept = {*entry.streams, *entry.preserve_fds, entry.pidfd, channel.fileno()}
     for fd in sorted(kept):
         if fd > first:
             sc.close_range(first, fd - 1)

@@ -51,14 +51,19 @@ def execute(
     environment: dict[bytes, bytes],
     directory: bytes,
     dropped: privileges.Privileges,
-    preserve_fds: int,
+    preserve_fds: tuple[int, ...],
 ) -> NoReturn:
     """Take on the final identity and execute `args[0]`, looked up in PATH.
 
     Raises CommandNotFound, CommandNotExecutable or OSError; straight-line, for both run and exec.
     """
     enter_directory(directory)
-    sc.close_range(3 + preserve_fds, flags=sc.CLOSE_RANGE_CLOEXEC)
+    first = 3
+    for fd in preserve_fds:
+        if fd > first:
+            sc.close_range(first, fd - 1, flags=sc.CLOSE_RANGE_CLOEXEC)
+        first = fd + 1
+    sc.close_range(first, flags=sc.CLOSE_RANGE_CLOEXEC)
     privileges.drop(dropped)
     denied = 0
     for candidate in _candidates(args[0], environment.get(b"PATH", b"")):

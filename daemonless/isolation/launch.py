@@ -45,7 +45,7 @@ class Start(Record):
     reaper: bool = False  # --init
     upper: str = ""  # writable directory of the overlay
     remount: bool = False  # this supervisor has mounted the overlay before
-    preserve_fds: int = 0  # how many descriptors from 3 on the process inherits
+    preserve_fds: tuple[int, ...] = ()  # the caller's descriptors that the process inherits, in order
     sources: tuple[tuple[str, Source], ...] = ()  # by destination: what mounts need beside the spec
     cgroup: str = ""  # directory of the container's own cgroup, if it could have one
 

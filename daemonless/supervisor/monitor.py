@@ -89,6 +89,7 @@ def supervise(job: Job, client_socket: _socket.socket) -> None:
         os.chdir(job.run_directory)
         for name in (protocol.STOP_MARK, protocol.RESTART_MARK, protocol.PAUSE_MARK):
             unlink_if_there(name)  # of an earlier supervisor
+        _forget_sessions()
         monitor.open()
         monitor.start()
         monitor.announce()
@@ -126,6 +127,13 @@ def exit_record(
         "restarts": restarts,
         "stoppedByUser": False,
     }
+
+
+def _forget_sessions() -> None:
+    """Remove what sessions of `exec`, which end with the run, left in the current directory."""
+    for name in os.listdir("."):
+        if name.startswith(protocol.SESSION_PREFIX):
+            unlink_if_there(name)
 
 
 def _listen() -> _socket.socket:
@@ -546,6 +554,7 @@ class _Monitor:
         os.close(self.process.pidfd)
         self.process = _NO_PROCESS
         self._close_streams()
+        _forget_sessions()
         oom_killed = cgroups.had_oom_kill(self.job.start.cgroup)
         if oom_killed:
             self.job.event("oom")

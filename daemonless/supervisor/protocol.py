@@ -20,6 +20,7 @@ for holds however the two race: a mark is made before the signal it belongs to i
     stop           the container stays ended; whoever stops it holds a lock on the file meanwhile
     restart        the container is started again at once when it ends
     paused.json    it is frozen; what a run leaves is removed by the next supervisor
+    exec-ID        a session of `exec` lives, as long as the process it tells of does
 """
 
 from __future__ import annotations
@@ -42,3 +43,4 @@ SOCKET_NAME = "attach"
 STOP_MARK = "stop"
 RESTART_MARK = "restart"
 PAUSE_MARK = "paused.json"
+SESSION_PREFIX = "exec-"

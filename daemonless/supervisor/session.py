@@ -13,6 +13,10 @@ from daemonless.isolation.enter import Entered
 from daemonless.supervisor.attach import DetachKeys, follow_window, pass_signals_on
 from daemonless.supervisor.protocol import CHUNK
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 
 class Pipes:
     """Standard streams of a process without a terminal: its ends and ours.
@@ -43,12 +47,15 @@ class Pipes:
             os.close(fd)
 
 
-def attend(entered: Entered, pipes: Pipes, *, interactive: bool, detach_keys: bytes) -> int:
+def attend(
+    entered: Entered, pipes: Pipes, *, interactive: bool, detach_keys: bytes, left: Callable[[], None]
+) -> int | None:
     """Connect this process's streams to the entered process until it ends; return its exit status.
 
-    The detach keys, typed into a terminal, leave the process running and give 0.
+    The detach keys, typed into a terminal, leave the process running: the result is None, and `left`
+    is called in the background once it has ended.
     """
-    session = _Session(entered, pipes, interactive=interactive, detach_keys=detach_keys)
+    session = _Session(entered, pipes, interactive=interactive, detach_keys=detach_keys, left=left)
     saved = None
     if entered.console >= 0 and interactive and os.isatty(0):
         saved = termios.tcgetattr(0)
@@ -61,8 +68,17 @@ def attend(entered: Entered, pipes: Pipes, *, interactive: bool, detach_keys: by
 
 
 class _Session:
-    def __init__(self, entered: Entered, pipes: Pipes, *, interactive: bool, detach_keys: bytes) -> None:
+    def __init__(
+        self,
+        entered: Entered,
+        pipes: Pipes,
+        *,
+        interactive: bool,
+        detach_keys: bytes,
+        left: Callable[[], None],
+    ) -> None:
         self.keys = DetachKeys(detach_keys if entered.console >= 0 else b"")
+        self.left = left
         self.pid = entered.pid
         self.pidfd = os.pidfd_open(entered.pid)
         self.console = entered.console
@@ -80,7 +96,7 @@ class _Session:
         size = fcntl.ioctl(fd, termios.TIOCGWINSZ, bytes(8))
         fcntl.ioctl(self.console, termios.TIOCSWINSZ, size)
 
-    def run(self) -> int:
+    def run(self) -> int | None:
         ended = False
         while not ended:
             poll = select.poll()
@@ -100,7 +116,7 @@ class _Session:
                 self._feed()
             if 0 in events and self.reading and self._read_input():
                 self._leave_running()
-                return 0
+                return None
         for fd in list(self.outputs):
             while fd in self.outputs and self._copy_output(fd):
                 pass
@@ -151,8 +167,15 @@ class _Session:
             null = os.open("/dev/null", os.O_RDWR)
             for number in (0, 1, 2):
                 os.dup2(null, number)
-            while os.read(self.console, CHUNK):
+            try:
+                while os.read(self.console, CHUNK):
+                    pass
+            except OSError:  # EIO: the terminal's last writer is gone
                 pass
+            poll = select.poll()
+            poll.register(self.pidfd, select.POLLIN)
+            poll.poll()
+            self.left()
         finally:
             os._exit(0)
 

@@ -123,7 +123,14 @@ def test_no_command_prints_the_help() -> None:
 
 def test_create_has_all_of_run_but_what_needs_a_running_process() -> None:
     of_run, of_create = (set(inspect.signature(f, eval_str=True).parameters) for f in (run, create))
-    assert of_run - of_create == {"detach", "detach_keys", "pidfile", "preserve_fds", "sig_proxy"}
+    assert of_run - of_create == {
+        "detach",
+        "detach_keys",
+        "pidfile",
+        "preserve_fd",
+        "preserve_fds",
+        "sig_proxy",
+    }
     assert of_create < of_run
 
 

@@ -112,6 +112,15 @@ PreserveFds = Annotated[
         rich_help_panel=PANEL,
     ),
 ]
+PreserveFd = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--preserve-fd",
+        metavar="FD,...",
+        help="Pass these file descriptors on to the process; repeatable.",
+        rich_help_panel=PANEL,
+    ),
+]
 Env = Annotated[
     list[str] | None,
     typer.Option(
