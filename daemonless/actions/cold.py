@@ -16,14 +16,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-def in_child(function: Callable[[], object]) -> None:
-    """Run `function` in a forked child and return when it is done; raises what it raised."""
+def in_child(function: Callable[[], str]) -> str:
+    """Run `function` in a forked child and return what it returned; raises what it raised."""
     read_end, write_end = os.pipe()
     pid = os.fork()
     if pid == 0:
         status = 125
         try:
-            function()
+            answer = function().encode()
+            while answer:
+                answer = answer[os.write(write_end, answer) :]
             status = 0
         except KeyboardInterrupt:
             status = 130
@@ -37,7 +39,8 @@ def in_child(function: Callable[[], object]) -> None:
         said += part
     os.close(read_end)
     _, status = os.waitpid(pid, 0)
+    if os.waitstatus_to_exitcode(status) == 0:
+        return said.decode()
     if said:
         raise unpack_error(said)
-    if os.waitstatus_to_exitcode(status):
-        raise DaemonlessError("the image was not prepared: interrupted", exit_status=130)
+    raise DaemonlessError("the image was not prepared: interrupted", exit_status=130)

@@ -13,6 +13,7 @@ from daemonless.errors import DaemonlessError, NotFound, UsageError
 from daemonless.images.store import ImageStore
 from daemonless.isolation.userns import IdMap, keep_id_map, load_id_map
 from daemonless.layers.store import LayerStore
+from daemonless.oci.reference import has_transport
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ def create(args: Args, *, durable: bool) -> tuple[Container, RunRequest]:
     if args.cidfile and os.path.lexists(args.cidfile):
         raise UsageError(f"container id file {args.cidfile} exists", "remove it, or give another --cidfile")
     image = _image(args, request)
+    if has_transport(request.image):  # no name of an image: the container remembers what it meant
+        request = request.replace(image=image.names[0] if image.names else image.id.partition(":")[2])
     id_map = id_map_for(request)
     if id_map.reason:
         args.warn(id_map.reason)
@@ -70,23 +73,26 @@ def id_map_for(request: RunRequest) -> IdMap:
 
 
 def _image(args: Args, request: RunRequest) -> Image:
-    """Return the image, pulled first as `--pull` says."""
+    """Return the image, pulled first as `--pull` says, or because it is a file's."""
     store = ImageStore(args.paths.data)
-    if request.pull != "always":
+    if request.pull != "always" and not has_transport(request.image):
         try:
             return store.resolve(request.image)
         except NotFound:
             if request.pull == "never":
                 raise
-    in_child(lambda: _pull(args, request))
-    return ImageStore(args.paths.data).resolve(request.image)
+    return ImageStore(args.paths.data).resolve(in_child(lambda: _pull(args, request)))
 
 
-def _pull(args: Args, request: RunRequest) -> None:
+def _pull(args: Args, request: RunRequest) -> str:
+    """Pull the image and return what finds it in the store."""
     # The one late import outside the command table: the child alone pays for HTTP, 100 ms.
     from daemonless.actions.pull import fetch  # noqa: PLC0415
 
-    fetch(args, request.image)
+    images = fetch(args, request.image)
+    if len(images) > 1:
+        raise UsageError(f"{request.image} has {len(images)} images", "choose one: add :NAME or :@INDEX")
+    return images[0].digest if has_transport(request.image) else request.image
 
 
 def _have_layers(args: Args, image: Image, id_map: IdMap) -> None:
@@ -96,10 +102,11 @@ def _have_layers(args: Args, image: Image, id_map: IdMap) -> None:
         in_child(lambda: _unpack(args, image, id_map))
 
 
-def _unpack(args: Args, image: Image, id_map: IdMap) -> None:
+def _unpack(args: Args, image: Image, id_map: IdMap) -> str:
     from daemonless.images.pull import unpack_for  # noqa: PLC0415 - as in _pull
 
     unpack_for(image, args.paths, id_map)
+    return ""
 
 
 def _remove_named(args: Args, name: str) -> None:

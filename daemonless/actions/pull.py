@@ -1,4 +1,4 @@
-"""pull: fetch images from their registries."""
+"""pull: fetch images from registries, archives and directories."""
 
 from __future__ import annotations
 
@@ -9,15 +9,18 @@ from daemonless.actions.cold import in_child
 from daemonless.actions.each import for_each
 from daemonless.errors import UsageError
 from daemonless.images.progress import make_progress
-from daemonless.images.pull import pull
+from daemonless.images.pull import pull, pull_from
 from daemonless.images.starter import NAME, ensure_starter
-from daemonless.images.store import Image, ImageStore
+from daemonless.images.transports.location import DOCKER, DOCKER_ARCHIVE, parse_location
+from daemonless.images.transports.opening import open_local
 from daemonless.oci.image import parse_platform
-from daemonless.oci.reference import parse_reference
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from daemonless.actions.args import Args
+    from daemonless.images.store import Image
+    from daemonless.images.transports.location import Location
+    from daemonless.oci.image import Platform
     from daemonless.oci.reference import Reference
 
 
@@ -26,37 +29,61 @@ def main(args: Args) -> int:
     if not args.images:
         raise UsageError("no image was named", "for example: daemonless pull debian:12")
     if len(args.images) == 1:
-        print(fetch(args, args.images[0]).id.partition(":")[2])
+        print(_ids(fetch(args, args.images[0])))
         return 0
-    return for_each(args.images, lambda name: _fetch_one_of_several(args, name))
-
-
-def _fetch_one_of_several(args: Args, name: str) -> str:
     # A failed pull may leave threads behind that wait for their peer; the next must start with one.
-    in_child(lambda: fetch(args, name))
-    return ImageStore(args.paths.data).resolve(name).id.partition(":")[2]
+    return for_each(args.images, lambda name: in_child(lambda: _ids(fetch(args, name))))
 
 
-def fetch(args: Args, name: str) -> Image:
-    """Pull one image as the options of `pull`, `run` and `create` say; see images.pull for errors.
+def _ids(images: list[Image]) -> str:
+    return "\n".join(image.id.partition(":")[2] for image in images)
 
-    The starter image comes from this machine itself.
+
+def fetch(args: Args, name: str) -> list[Image]:
+    """Pull what `name` stands for, as the options of `pull`, `run` and `create` say.
+
+    That is one image, but for an archive of several. The starter image comes from this machine
+    itself. Raises as `images.pull` does.
     """
-    reference = parse_reference(name)
-    image = ensure_starter(args.paths) if str(reference) == NAME else _pull(args, reference)
-    events.record(args.paths, "image", "pull", image.id.partition(":")[2], name=str(reference))
-    return image
+    location = parse_location(name)
+    if location.reference and location.transport == DOCKER:
+        reference = location.reference
+        images = [ensure_starter(args.paths) if str(reference) == NAME else _pull(args, reference)]
+    else:
+        images = _pull_local(args, location)
+    for image in images:
+        shown = str(location.reference) if location.transport == DOCKER else name
+        events.record(args.paths, "image", "pull", image.id.partition(":")[2], name=shown)
+    return images
+
+
+def _pull_local(args: Args, location: Location) -> list[Image]:
+    with open_local(location) as local:
+        several = location.transport == DOCKER_ARCHIVE
+        return [
+            pull_from(
+                source,
+                args.paths,
+                platform=_platform(args),
+                progress=make_progress(source.name, quiet=args.quiet),
+            )
+            for source in (local.sources if several else [local.only])
+        ]
 
 
 def _pull(args: Args, reference: Reference) -> Image:
-    platform = args.platform or os.environ.get("DOCKER_DEFAULT_PLATFORM")
     return pull(
         reference,
         args.paths,
-        platform=parse_platform(platform) if platform else None,
+        platform=_platform(args),
         progress=make_progress(str(reference), quiet=args.quiet),
         credentials=args.creds,
         authfile=args.authfile,
         tls_verify=args.tls_verify,
         debug=args.debug,
     )
+
+
+def _platform(args: Args) -> Platform | None:
+    text = args.platform or os.environ.get("DOCKER_DEFAULT_PLATFORM")
+    return parse_platform(text) if text else None

@@ -13,7 +13,8 @@ from daemonless.commands.options import lifecycle
 def pull(
     ctx: typer.Context,
     images: Annotated[
-        list[str] | None, typer.Argument(metavar="IMAGE...", help="Images by name, with a tag or a digest.")
+        list[str] | None,
+        typer.Argument(metavar="IMAGE...", help="Images by name, tag or digest, or as TRANSPORT:PLACE."),
     ] = None,
     *,
     quiet: lifecycle.Quiet = False,
@@ -22,8 +23,9 @@ def pull(
     creds: lifecycle.Creds = None,
     authfile: lifecycle.Authfile = None,
 ) -> None:
-    """Pull images from their registries and print their IDs.
+    """Pull images from registries, archives or directories and print their IDs.
 
-    A name without a registry means docker.io, one without a tag means latest.
+    A name without a registry means docker.io, one without a tag means latest. Images of files are
+    oci:DIRECTORY:IMAGE, oci-archive:FILE:IMAGE, docker-archive:FILE:NAME and dir:DIRECTORY.
     """
     perform(ctx)

@@ -45,7 +45,7 @@ class _Input:
         return data
 
 
-def decompress(fd: int, compression: str, limit: int) -> Iterator[bytes]:
+def decompress(fd: int, compression: str, limit: int, *, what: str = "the layer") -> Iterator[bytes]:
     """Yield the content of the blob `fd` in chunks, at most `limit` bytes in all.
 
     `compression` is what the media type announces: "", "gzip" or "zstd"; the bytes have to agree.
@@ -54,16 +54,16 @@ def decompress(fd: int, compression: str, limit: int) -> Iterator[bytes]:
     found = detect(os.pread(fd, LONGEST, 0))
     if found != compression:
         raise InvalidData(
-            f"the layer is {found or 'not compressed'} but its media type says {compression or 'plain tar'}"
+            f"{what} is {found or 'not compressed'} but its media type says {compression or 'plain tar'}"
         )
     source = _Input(fd)
     total = 0
     for chunk in decoder(compression)(source):
         total += len(chunk)
         if total > limit:
-            raise InvalidData(f"the layer unpacks to more than the {limit} bytes there is room for")
+            raise InvalidData(f"{what} unpacks to more than the {limit} bytes there is room for")
         if total > _ALARM_FROM and total > _ALARM_RATIO * source.count:
-            raise InvalidData(f"the layer expands more than {_ALARM_RATIO} times: a decompression bomb")
+            raise InvalidData(f"{what} expands more than {_ALARM_RATIO} times: a decompression bomb")
         yield chunk
 
 

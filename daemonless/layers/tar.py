@@ -8,7 +8,7 @@ alternative: it takes a broken header for the end of the archive, and negative s
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from daemonless.errors import InvalidData, Unsupported, printable
 from daemonless.layers.tar_header import (
@@ -33,6 +33,7 @@ from daemonless.layers.tar_header import (
 BLOCK = 512
 MAX_EXTENDED_HEADER = 1 << 20  # bytes; Go's archive/tar has the same bound (CVE-2022-2879)
 _MAX_EXTENSIONS = 2  # extended headers in front of one member
+_SHORT = 1 << 16  # bytes that are read rather than skipped
 _ZEROS = bytes(BLOCK)
 _EXTENSIONS = frozenset((PAX, PAX_GLOBAL, GNU_NAME, GNU_LINK))
 _MEMBERS = frozenset((REGULAR, HARD_LINK, SYMLINK, CHARACTER, BLOCK_DEVICE, DIRECTORY, FIFO))
@@ -44,12 +45,19 @@ class TarReader:
     After a member its data may be taken with `data`; what is not taken is skipped. The iteration
     ends only after the end marker and nothing but zeros up to the end of the stream. Raises
     InvalidData, or Unsupported; `budget` is how many bytes the stream may have, so that no
-    member may claim more than what is left of it.
+    member may claim more than what is left of it. `skip`, if the chunks have such a thing, passes
+    over bytes that come after the last chunk.
     """
 
-    def __init__(self, chunks: Iterator[bytes], budget: int = 1 << 62) -> None:
+    def __init__(
+        self,
+        chunks: Iterator[bytes],
+        budget: int = 1 << 62,
+        skip: Callable[[int], object] | None = None,
+    ) -> None:
         self.count = 0  # members so far
         self._chunks = chunks
+        self._skip_chunks = skip
         self._chunk = b""
         self._position = 0  # in the chunk
         self._passed = 0  # bytes of earlier chunks
@@ -61,6 +69,11 @@ class TarReader:
         while entry := self._next():
             self.count += 1
             yield entry
+
+    @property
+    def position(self) -> int:
+        """Where in the stream the current member's data begins, before any of it is taken."""
+        return self._passed + self._position
 
     def data(self) -> Iterator[memoryview]:
         """Yield the rest of the current member's data in pieces."""
@@ -126,6 +139,10 @@ class TarReader:
         self._data = self._padding = 0
         while left > len(self._chunk) - self._position:
             left -= len(self._chunk) - self._position
+            if self._skip_chunks and left > _SHORT:
+                self._skip_chunks(left - 1)  # the last one is read: it shows that the others are there
+                self._passed += left - 1
+                left = 1
             self._refill()
         self._position += left
 

@@ -137,6 +137,6 @@ class VerifiedReader:
         if actual != self.digest:
             raise InvalidData(
                 f"{self.what} is corrupt: expected {self.digest}, got {actual}",
-                "the registry, or something on the way to it, changed the content",
+                "something changed the content, where it is kept or on the way here",
             )
         self._verified = True

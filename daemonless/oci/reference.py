@@ -19,6 +19,8 @@ from daemonless.record import Record
 
 DEFAULT_DOMAIN = "docker.io"
 DEFAULT_TAG = "latest"
+# What stands before a colon in the place of a name, see daemonless.images.transports.location.
+TRANSPORTS = frozenset(("oci", "oci-archive", "docker-archive", "dir", "containers-storage", "docker-daemon"))
 MAX_NAME = 255
 MAX_TAG = 128
 
@@ -94,6 +96,12 @@ def parse_reference(text: str) -> Reference:
     if len(domain) + 1 + len(path) > MAX_NAME:
         raise _invalid(text, f"the name is longer than {MAX_NAME} characters")
     return Reference(domain=domain, path=path, tag=tag or ("" if digest else DEFAULT_TAG), digest=digest)
+
+
+def has_transport(text: str) -> bool:
+    """Return whether `text` says where an image is (`oci:DIRECTORY`, `docker://NAME`), and is no name."""
+    word, colon, _ = text.partition(":")
+    return (bool(colon) and word in TRANSPORTS) or text.startswith("docker://")
 
 
 def _invalid(text: str, reason: str) -> UsageError:

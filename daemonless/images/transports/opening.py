@@ -1,0 +1,60 @@
+"""Open the images of a file or directory of this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import TracebackType
+
+from daemonless.errors import UsageError
+from daemonless.images.transports.directory import DirectorySource
+from daemonless.images.transports.docker_archive import docker_archive_sources
+from daemonless.images.transports.files import Archive, Directory, Files
+from daemonless.images.transports.layout import layout_sources
+from daemonless.images.transports.location import DIRECTORY, DOCKER_ARCHIVE, OCI, Location
+from daemonless.images.transports.source import Source
+
+
+class LocalImages:
+    """The images that a location names; as a context manager it closes their files."""
+
+    def __init__(self, files: Files, sources: Sequence[Source]) -> None:
+        self.sources = sources
+        self._files = files
+
+    @property
+    def only(self) -> Source:
+        """The one image there is; raises UsageError if there are several to choose from."""
+        if len(self.sources) > 1:
+            shown = ", ".join(source.name for source in self.sources[:5])
+            raise UsageError(f"{self._files.name} has {len(self.sources)} images", f"choose one: {shown}")
+        return self.sources[0]
+
+    def __enter__(self) -> LocalImages:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._files.close()
+
+
+def open_local(location: Location) -> LocalImages:
+    """Open what a location other than docker:// names: one image, or all that are there.
+
+    Raises NotFound, InvalidData, Unsupported or UsageError.
+    """
+    files: Directory | Archive
+    is_directory = location.transport in (OCI, DIRECTORY)
+    files = Directory(location.path) if is_directory else Archive(location.path)
+    try:
+        sources: Sequence[Source]
+        if isinstance(files, Directory) and location.transport == DIRECTORY:
+            sources = [DirectorySource(files, location)]
+        elif location.transport == DOCKER_ARCHIVE:
+            sources = docker_archive_sources(files, location)
+        else:
+            sources = layout_sources(files, location)
+    except BaseException:
+        files.close()
+        raise
+    return LocalImages(files, sources)
