@@ -17,6 +17,7 @@ from daemonless.errors import DaemonlessError, InvalidData, NotFound, printable
 from daemonless.files import open_beneath, write_all
 from daemonless.layers.compression import LONGEST, detect
 from daemonless.layers.decompress import decompress
+from daemonless.layers.incoming import decompressed
 from daemonless.layers.tar import TarReader
 from daemonless.layers.tar_header import HARD_LINK, REGULAR, SYMLINK
 from daemonless.oci.digest import Digest, VerifiedReader
@@ -210,7 +211,7 @@ class Archive:
         if stat.S_ISDIR(status.st_mode):
             raise InvalidData("it is a directory", "for a directory there is oci:DIRECTORY")
         if not stat.S_ISREG(status.st_mode):
-            self._replace(_stream(self._fd))
+            self._replace(decompressed(self._fd))
         if compression := detect(os.pread(self._fd, LONGEST, 0)):
             self._replace(decompress(self._fd, compression, _room(), what="the archive"))
 
@@ -263,11 +264,6 @@ class _Chunks:
     def skip(self, count: int) -> None:
         """Pass over the next `count` bytes."""
         self._next += count
-
-
-def _stream(fd: int) -> Iterator[bytes]:
-    while data := os.read(fd, _CHUNK):
-        yield data
 
 
 def _resolve(directory: str, path: bytes) -> str:
