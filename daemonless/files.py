@@ -228,6 +228,35 @@ class Lock:
         self.release()
 
 
+def make_locked_file(prefix: str) -> Lock:
+    """Make a new file whose path begins with `prefix`, and return the lock on it, taken."""
+    while True:
+        lock = Lock(f"{prefix}{os.getpid():x}.{os.urandom(6).hex()}")
+        lock.acquire()
+        if os.fstat(lock.fd).st_nlink:  # not swept between its creation and its locking
+            return lock
+        lock.release()
+
+
+def sweep_unlocked(directory: str, prefix: str) -> int:
+    """Remove what makers of `make_locked_file` who died have left in a directory; return its bytes."""
+    size = 0
+    try:
+        names = os.listdir(directory)
+    except FileNotFoundError:
+        return size
+    for name in names:
+        if name.startswith(prefix):
+            lock = Lock(f"{directory}/{name}")
+            try:
+                if lock.try_acquire() and lock.is_in_place():  # a living maker holds it
+                    size += os.fstat(lock.fd).st_size
+                    os.unlink(lock.path)
+            finally:
+                lock.release()
+    return size
+
+
 def lock_is_held(path: str) -> bool:
     """Return whether some process holds the Lock at `path`; a missing file is not held."""
     try:

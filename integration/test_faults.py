@@ -57,6 +57,11 @@ SCENARIOS = {
         ("run", *QUICK, "IMAGE", "touch", "/file"),
         ("rmi", "--force", "victim:1"),
     ),
+    "image prune": Scenario(
+        ("image", "prune", "--force"),
+        ("commit", "--quiet", "--message", "of no name", "bystander-exited"),
+        ("image", "prune", "--force"),
+    ),
     "volume create": Scenario(("volume", "create", "victim"), (), ("volume", "rm", "--force", "victim")),
     "volume rm": Scenario(
         ("volume", "rm", "victim"), ("volume", "create", "victim"), ("volume", "rm", "--force", "victim")
@@ -130,8 +135,9 @@ MATRIX = {
     "commit.layer": (ANY, ("commit",)),
     "commit.unpacked": (ANY, ("commit",)),
     "commit.list": (ANY, ("commit",)),
-    "images.write": (ANY, ("pull", "tag", "rmi", "commit")),
-    "images.discard": (ANY, ("rmi",)),
+    "lease.keep": (ANY, ("pull", "commit")),
+    "images.write": (ANY, ("pull", "tag", "rmi", "commit", "image prune")),
+    "images.discard": (ANY, ("rmi", "image prune")),
     "volume.stage": (ANY, ("volume create", "run --volume")),
     "volume.publish": (ANY, ("volume create", "run --volume")),
     "volume.sync": (ANY, ("volume create",)),

@@ -40,7 +40,7 @@ class Filters:
     def let_through(self, image: Image) -> bool:
         """Return whether an image passes all filters that concern it as a whole."""
         return all(
-            (all if key == "label" else any)(test(image) for test in tests)
+            (all if key in ("label", "label!") else any)(test(image) for test in tests)
             for key, tests in self._tests.items()
         )
 
@@ -52,9 +52,12 @@ class Filters:
         if key == "dangling":
             wanted = _boolean(key, value)
             return lambda image: (not image.names) == wanted
-        if key == "label":
+        if key in ("label", "label!"):
             name, equals, content = value.partition("=")
-            return lambda image: name in image.labels and (not equals or image.labels[name] == content)
+            wanted = key == "label"
+            return lambda image: (
+                wanted == (name in image.labels and (not equals or image.labels[name] == content))
+            )
         if key == "id":
             prefix = value.removeprefix("sha256:")
             return lambda image: image.id.partition(":")[2].startswith(prefix)

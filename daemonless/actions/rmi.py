@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from daemonless import events
 from daemonless.actions.each import report
-from daemonless.containers import ending
+from daemonless.containers import ending, needs
 from daemonless.containers.store import Container, ContainerStore
 from daemonless.errors import Conflict, DaemonlessError, InvalidData, NotFound, UsageError
+from daemonless.images import garbage
 from daemonless.images.store import Image, ImageStore
 from daemonless.layers import trash
 
@@ -65,7 +66,7 @@ def _remove(args: Args, store: ImageStore, name: str) -> None:
         if len(image.names) > 1:
             store.untag(full_name)
         else:
-            store.remove(image)
+            garbage.remove(store, image, needs.users(args.paths))
         _untagged(args, image.id, full_name)
         return
     if len(names) > 1 and not (args.force or args.all):
@@ -79,7 +80,7 @@ def _remove(args: Args, store: ImageStore, name: str) -> None:
             ending.remove_if_there(args.paths, container)
     _check_unused(containers, image)  # before anything is changed; and again when nobody can come to use it
     for twin in twins:
-        store.remove(twin, lambda: _check_unused(containers, image))
+        garbage.remove(store, twin, needs.users(args.paths), lambda: _check_unused(containers, image))
     for each in names:
         _untagged(args, image.id, each)
     identity = image.id.partition(":")[2]

@@ -74,6 +74,7 @@ COMMANDS = {
     "login": _IMAGES,
     "logout": _IMAGES,
     "image_exists": _IMAGES,
+    "image_prune": _IMAGES,
     "volume_create": _VOLUMES,
     "volume_ls": _VOLUMES,
     "volume_inspect": _VOLUMES,
@@ -119,6 +120,7 @@ GROUPS: dict[str, tuple[str, dict[str, Entry]]] = {
             "tag": Entry("tag", {}),
             "rm": Entry("rmi", {}),
             "exists": Entry("image_exists", {}),
+            "prune": Entry("image_prune", {}),
         },
     ),
     "volume": (

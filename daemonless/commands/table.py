@@ -64,6 +64,7 @@ GROUPS: dict[str, dict[str, tuple[str, dict[str, str]]]] = {
         'tag': ('tag', {}),
         'rm': ('rmi', {}),
         'exists': ('image_exists', {}),
+        'prune': ('image_prune', {}),
         'list': ('images', {}),
         'remove': ('rmi', {}),
     },
@@ -1072,6 +1073,22 @@ COMMANDS: dict[str, Spec] = {
         'arguments': (('image', False, True),),
         'defaults': {
             'image': None,
+        },
+        'interspersed': True,
+    },
+    'image_prune': {
+        'options': {
+            '--all': ('all', True),
+            '-a': ('all', True),
+            '--force': ('force', True),
+            '-f': ('force', True),
+            '--filter': ('filter', 'list'),
+        },
+        'arguments': (),
+        'defaults': {
+            'all': False,
+            'force': False,
+            'filter': (),
         },
         'interspersed': True,
     },

@@ -17,7 +17,15 @@ import os
 
 from daemonless import failpoints
 from daemonless.errors import DaemonlessError, NotFound
-from daemonless.files import Lock, make_private_directory, read_file, sync, write_all, write_atomic
+from daemonless.files import (
+    make_locked_file,
+    make_private_directory,
+    read_file,
+    sweep_unlocked,
+    sync,
+    write_all,
+    write_atomic,
+)
 from daemonless.oci.digest import Digest, digest_of, new_hash
 from daemonless.oci.image import MAX_DOCUMENT
 
@@ -90,22 +98,9 @@ class BlobStore:
         """Return a new file that becomes the blob of `digest`, known now or then, when it is committed."""
         return Staged(self, digest)
 
-    def sweep(self) -> None:
-        """Remove what writers that died have left in the staging directory."""
-        try:
-            names = os.listdir(self.staging)
-        except FileNotFoundError:
-            return
-        for name in names:
-            if name.startswith(_STAGED):
-                lock = Lock(f"{self.staging}/{name}")
-                try:
-                    if lock.try_acquire():  # a living writer holds it
-                        os.unlink(lock.path)
-                except FileNotFoundError:
-                    pass
-                finally:
-                    lock.release()
+    def sweep(self) -> int:
+        """Remove what writers that died have left in the staging directory; return its bytes."""
+        return sweep_unlocked(self.staging, _STAGED)
 
 
 class Staged:
@@ -119,13 +114,7 @@ class Staged:
         self._digest = digest
         self._target = ""
         self._committed = False
-        while True:
-            name = f"{store.staging}/{_STAGED}{os.getpid():x}.{os.urandom(6).hex()}"
-            self._file = Lock(name)
-            self._file.acquire()
-            if os.fstat(self._file.fd).st_nlink:  # not swept between its creation and the lock
-                break
-            self._file.release()
+        self._file = make_locked_file(f"{store.staging}/{_STAGED}")
 
     def write(self, data: bytes) -> None:
         """Append; raises OSError."""

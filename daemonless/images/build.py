@@ -11,7 +11,9 @@ from typing import Any, Protocol
 from daemonless import failpoints, jsonio
 from daemonless.config import Paths
 from daemonless.errors import InvalidData, NotFound, printable
+from daemonless.images import garbage
 from daemonless.images.blobs import BlobStore, store_failed
+from daemonless.images.leases import Lease
 from daemonless.images.store import Image, ImageStore
 from daemonless.isolation.task import Task
 from daemonless.isolation.userns import IdMap, load_id_map
@@ -99,20 +101,20 @@ def add_image(
     try:
         store.blobs.prepare()
         store.blobs.sweep()
-        with UnpackPool(paths.data, id_map) as pool:
-            stored = [_store_layer(store.blobs, path) for path in layers]
+        with Lease(paths.data) as lease, UnpackPool(paths.data, id_map) as pool:
+            stored = [_store_layer(store.blobs, lease, path) for path in layers]
             unpacked = LayerStore(paths.data, id_map.key)
             for layer in stored:
                 if not unpacked.has(layer.diff_id):
                     descriptor = layer.descriptor
                     pool.submit(store.blobs.path(descriptor.digest), layer.diff_id, descriptor.media_type)
             pool.wait()
-        config_data = _config(config, stored, what=f"the config of {name}")
-        config_descriptor = _describe(store.blobs, OCI_CONFIG, config_data)
-        manifest_data = FORMATS["oci"].manifest_of(config_descriptor, stored)
-        descriptor = _describe(store.blobs, OCI_MANIFEST, manifest_data)
-        size = sum(unpacked.size(diff_id) for diff_id in {layer.diff_id for layer in stored})
-        store.add(reference, descriptor, size=size)
+            config_data = _config(config, stored, what=f"the config of {name}")
+            config_descriptor = _describe(store.blobs, lease, OCI_CONFIG, config_data)
+            manifest_data = FORMATS["oci"].manifest_of(config_descriptor, stored)
+            descriptor = _describe(store.blobs, lease, OCI_MANIFEST, manifest_data)
+            size = sum(unpacked.size(diff_id) for diff_id in {layer.diff_id for layer in stored})
+            store.add(reference, descriptor, size=size)
     except OSError as error:
         raise store_failed(f"make image {reference}", error) from error
     return store.resolve(str(reference))
@@ -139,12 +141,14 @@ def add_layer(
     Raises what the task raises, or DaemonlessError about the store.
     """
     store = ImageStore(paths.data)
-    maker = _Maker(store, LayerStore(paths.data, draft.id_map.key))
+    lease = Lease(paths.data)
+    maker = _Maker(store, LayerStore(paths.data, draft.id_map.key), lease)
     try:
         store.blobs.prepare()
         store.blobs.sweep()
         try:
-            return maker.make(paths, draft, start_writing, say)
+            with lease:
+                return maker.make(paths, draft, start_writing, say)
         except BaseException:
             maker.undo()
             raise
@@ -155,15 +159,18 @@ def add_layer(
 class _Maker:
     """Makes one image, and knows what to take back if that fails."""
 
-    def __init__(self, store: ImageStore, layers: LayerStore) -> None:
+    def __init__(self, store: ImageStore, layers: LayerStore, lease: Lease) -> None:
         self._store = store
         self._layers = layers
+        self._lease = lease
         self._new_blobs: set[str] = set()
         self._new_layers: set[str] = set()
 
     def make(
         self, paths: Paths, draft: Draft, start_writing: Callable[[int], Task], say: Callable[[str], None]
     ) -> tuple[str, list[str]]:
+        for descriptor, diff_id in draft.base:
+            self._lease.keep(descriptor.digest, diff_id)
         with UnpackPool(paths.data, draft.id_map) as pool:
             layer, told = self._store_layer(pool, draft.format, start_writing)
         say(f"Layer {layer.descriptor.digest.short}: {layer.descriptor.size / 1e6:.1f} MB, done")
@@ -204,6 +211,7 @@ class _Maker:
                 packed = compress(read_end, staged.write)
                 told: list[str] = task.wait()
                 media_type = form.layer_type("gzip")
+                self._lease.keep(packed.digest, packed.diff_id)
                 failpoints.reach("commit.layer")
                 if not self._layers.has(packed.diff_id):
                     self._new_layers.add(packed.diff_id)
@@ -221,12 +229,13 @@ class _Maker:
         digest = digest_of(data)
         if not self._store.blobs.has(digest, len(data)):
             self._new_blobs.add(digest)
-        return _describe(self._store.blobs, media_type, data)
+        return _describe(self._store.blobs, self._lease, media_type, data)
 
     def undo(self) -> None:
         """Throw away what has been stored for the image, unless another uses it by now."""
         if self._new_blobs or self._new_layers:
-            self._store.discard_unused(self._new_blobs, self._new_layers)
+            new = self._new_blobs | self._new_layers
+            garbage.discard_unneeded(self._store, new, garbage.nobody)
             trash.empty_in_background(self._store.data)
 
 
@@ -238,11 +247,12 @@ def _config(config: dict[str, Any], layers: list[_StoredLayer], *, what: str) ->
     return data
 
 
-def _describe(blobs: BlobStore, media_type: str, data: bytes) -> Descriptor:
+def _describe(blobs: BlobStore, lease: Lease, media_type: str, data: bytes) -> Descriptor:
+    lease.keep(digest_of(data))
     return Descriptor(media_type=media_type, digest=blobs.add(data), size=len(data))
 
 
-def _store_layer(blobs: BlobStore, path: str) -> _StoredLayer:
+def _store_layer(blobs: BlobStore, lease: Lease, path: str) -> _StoredLayer:
     """Copy an archive into the store, unless it is there already, and find its diff_id."""
     with open(path, "rb") as file:
         magic = file.read(2)
@@ -255,6 +265,7 @@ def _store_layer(blobs: BlobStore, path: str) -> _StoredLayer:
             diff_id = _hash(gzip.GzipFile(fileobj=file)) if compressed else digest
         except (EOFError, gzip.BadGzipFile) as error:
             raise InvalidData(f"{printable(path)} is not a complete gzip file: {error}") from None
+    lease.keep(digest, diff_id)
     if not blobs.is_intact(digest, size):
         with open(path, "rb") as file, blobs.stage(digest) as staged:
             _each_chunk(file, staged.write)

@@ -16,6 +16,7 @@ from daemonless.config import Paths
 from daemonless.errors import DaemonlessError, InvalidData, NotFound, Unsupported, printable
 from daemonless.images.blobs import BlobStore, store_failed
 from daemonless.images.download import Downloads
+from daemonless.images.leases import Lease
 from daemonless.images.progress import Progress, Silent
 from daemonless.images.store import Image, ImageStore
 from daemonless.images.transports.registry import RegistrySource
@@ -45,7 +46,7 @@ from daemonless.record import Record
 from daemonless.registry.client import open_registry
 from daemonless.registry.credentials import find_credential, parse_creds
 
-ATTEMPTS = 3  # when a concurrent rmi removed what was about to be named
+ATTEMPTS = 3  # when somebody removed, by hand, what was about to be named
 
 
 class Resolved(Record):
@@ -117,9 +118,9 @@ def pull_from(
     try:
         ImageStore(paths.data).blobs.prepare()
         # The pool forks: it has to come before any thread, also those of the progress display.
-        with UnpackPool(paths.data, id_map) as pool, progress:
+        with Lease(paths.data) as lease, UnpackPool(paths.data, id_map) as pool, progress:
             for _ in range(ATTEMPTS):
-                image = _Pull(source, paths, pool, id_map.key, progress).run(wanted)
+                image = _Pull(source, paths, pool, id_map.key, progress, lease).run(wanted)
                 if image:
                     return image
     except OSError as error:
@@ -134,10 +135,13 @@ def pull_from(
 class _Pull:
     """One attempt to pull one image."""
 
-    def __init__(self, source: Source, paths: Paths, pool: UnpackPool, key: str, progress: Progress) -> None:
+    def __init__(
+        self, source: Source, paths: Paths, pool: UnpackPool, key: str, progress: Progress, lease: Lease
+    ) -> None:
         self.source = source
         self.pool = pool
         self.progress = progress
+        self.lease = lease
         self.store = ImageStore(paths.data)
         self.blobs = self.store.blobs
         self.layers = LayerStore(paths.data, key)
@@ -151,6 +155,9 @@ class _Pull:
         config = parse_config(config_data, what=f"the config of {name}")
         _check_platform(config, wanted, name)
         layers = pair_layers(resolved.manifest, diff_ids(config), name)
+        documents = (resolved.descriptor.digest, resolved.manifest.config.digest)
+        blobs = (layer.descriptor.digest for layer in layers)
+        self.lease.keep(*documents, *blobs, *(layer.diff_id for layer in layers))
         self._fetch(layers)
         self.pool.wait()
         self.blobs.add(config_data)

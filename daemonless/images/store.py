@@ -10,18 +10,16 @@ milliseconds, never across a download.
 
 from __future__ import annotations
 
-import os
-
 from daemonless import failpoints, jsonio
 from daemonless.errors import DaemonlessError, InvalidData, NotFound, UsageError, printable
 from daemonless.files import Lock, read_file, write_atomic
 from daemonless.images.blobs import BlobStore
-from daemonless.layers import trash
 from daemonless.oci.digest import Digest, is_hex
 from daemonless.oci.image import (
     OCI_INDEX,
     REF_NAME,
     Descriptor,
+    Index,
     Manifest,
     diff_ids,
     parse_config,
@@ -33,7 +31,7 @@ from daemonless.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from typing import Any
 
 SIZE = "daemonless.unpacked.size"  # bytes of all layers, unpacked
@@ -95,7 +93,12 @@ class ImageStore:
         entries = self._entries()
         wanted = self._find(entries, name)
         names = tuple(entry.name for entry in entries if entry.digest == wanted.digest and entry.name)
-        return self._load(wanted, names)
+        try:
+            return self._load(wanted, names)
+        except InvalidData:
+            if self._is_listed(wanted.digest):
+                raise
+            raise NotFound(f"no such image: {printable(name)}", "it was removed just now") from None
 
     def name_of(self, image: Image, text: str) -> str:
         """Return the full name `text` stands for, or an empty string if it is an id or a digest."""
@@ -118,7 +121,8 @@ class ImageStore:
             try:
                 images.append(self._load(entry, names))
             except DaemonlessError as error:
-                self.damaged.append(error.message)
+                if self._is_listed(entry.digest):  # not removed meanwhile
+                    self.damaged.append(error.message)
         return images
 
     def _entries(self) -> list[_Entry]:
@@ -206,11 +210,7 @@ class ImageStore:
             data, manifest = self._manifest(entry)
             config = parse_config(self.blobs.read(manifest.config.digest), what="the config")
         except DaemonlessError as error:
-            shown = names[0] if names else entry.digest
-            raise InvalidData(
-                f"image {shown} is damaged: {error.message}",
-                f"remove it and pull it again: daemonless rmi {shown}",
-            ) from error
+            raise _damaged(names[0] if names else entry.digest, error) from error
         size = entry.descriptor.annotation(SIZE)
         return Image(
             id=manifest.config.digest,
@@ -243,7 +243,7 @@ class ImageStore:
         `is_complete` is asked under the lock that `remove` takes: only then it is certain that
         nothing was removed meanwhile. Returns False, and does nothing, if it says no.
         """
-        with self._lock():
+        with self.lock():
             if not is_complete():
                 return False
             name = _name(reference)
@@ -259,7 +259,7 @@ class ImageStore:
 
     def tag(self, image: Image, reference: Reference) -> None:
         """Give an image another name, taking it from the image that has it."""
-        with self._lock():
+        with self.lock():
             entries = self._entries()
             found = next((entry for entry in entries if entry.digest == image.digest), None)
             if found is None:
@@ -272,54 +272,34 @@ class ImageStore:
 
     def untag(self, name: str) -> None:
         """Take a full name away; the image stays, nameless if this was its last one."""
-        with self._lock():
+        with self.lock():
             self._write(self._without_name(self._entries(), name))
 
     def has(self, image: Image) -> bool:
         """Return whether the image is still listed."""
-        return any(entry.digest == image.digest for entry in self._entries())
+        return self._is_listed(image.digest)
 
-    def remove(self, image: Image, check_unused: Callable[[], None] = lambda: None) -> None:
-        """Remove an image with all its names, and the blobs and layers no other image uses.
+    def _is_listed(self, digest: str) -> bool:
+        return any(entry.digest == digest for entry in self._entries())
+
+    def unlist(self, image: Image, check_unused: Callable[[], None] = lambda: None) -> None:
+        """Take an image off the list, with all its names; its blobs and layers are garbage then.
 
         `check_unused` is called when the image is listed no more, so that no new user of it can
         come; what it raises puts the image back.
         """
-        with self._lock():
+        with self.lock():
             entries = self._entries()
-            rest = [entry for entry in entries if entry.digest != image.digest]
-            self._write(rest)
+            self._write([entry for entry in entries if entry.digest != image.digest])
             try:
                 check_unused()
             except BaseException:
                 self._write(entries)
                 raise
-            blobs = {image.digest, image.id, *(layer.digest for layer in image.layers)}
-            self._discard_unused(rest, blobs, set(image.diff_ids))
-
-    def discard_unused(self, blobs: set[str], diff_ids: set[str]) -> None:
-        """Remove those of the blobs and layers that no image uses; for who could not finish one."""
-        with self._lock():
-            self._discard_unused(self._entries(), blobs, diff_ids)
-
-    def _discard_unused(self, entries: list[_Entry], blobs: set[str], diff_ids: set[str]) -> None:
-        try:
-            manifests = {entry.digest: self._manifest(entry)[1] for entry in entries}
-            used_diffs = {diff for entry in entries for diff in self._load(entry, ()).diff_ids}
-        except DaemonlessError:
-            return  # what a damaged image uses is unknown: nothing is proven unused
-        used = set(manifests)
-        for manifest in manifests.values():
-            used |= {manifest.config.digest, *(layer.digest for layer in manifest.layers)}
-        for digest in blobs - used:
-            self._discard(self.blobs.path(digest))
-        for diff_id in diff_ids - used_diffs:
-            for key in _listdir(f"{self.data}/layers"):
-                self._discard(f"{self.data}/layers/{key}/{Digest(diff_id).hex}")
 
     def forget(self, name: str) -> list[str]:
         """Drop a damaged image from the list and return its names; what it used stays on disk."""
-        with self._lock():
+        with self.lock():
             entries = self._entries()
             digest = self._find(entries, name).digest
             self._write([entry for entry in entries if entry.digest != digest])
@@ -332,12 +312,31 @@ class ImageStore:
             used |= {image.digest, image.id, *(layer.digest for layer in image.layers)}
         return used
 
-    def _discard(self, path: str) -> None:
-        failpoints.reach("images.discard")
-        try:
-            trash.discard(self.data, path)
-        except FileNotFoundError:
-            pass  # gone meanwhile, or never unpacked with this map
+    def needs(self) -> set[str]:
+        """Return the digests of all that listed images consist of: documents, layers, diff_ids.
+
+        Raises InvalidData if one of them cannot be read: then it is not known.
+        """
+        needed: set[str] = set()
+        for entry in self._entries():
+            if entry.digest not in needed:
+                try:
+                    needed.update(self._needs_of(entry.digest))
+                except DaemonlessError as error:
+                    raise _damaged(entry.name or entry.digest, error) from error
+        return needed
+
+    def _needs_of(self, digest: str) -> Iterator[str]:
+        yield digest
+        document = parse_document(self.blobs.read(digest), what=f"manifest {digest}")
+        if isinstance(document, Index):  # its images need not all be here
+            for child in document.manifests:
+                if self.blobs.has(child.digest):
+                    yield from self._needs_of(child.digest)
+            return
+        yield document.config.digest
+        yield from (layer.digest for layer in document.layers)
+        yield from diff_ids(parse_config(self.blobs.read(document.config.digest), what="the config"))
 
     def _without_name(self, entries: Iterable[_Entry], name: str) -> list[_Entry]:
         """Return the entries with one name gone; its image keeps a nameless entry if it needs one."""
@@ -357,9 +356,16 @@ class ImageStore:
         failpoints.reach("images.write")
         write_atomic(self._index, jsonio.dumps(document).encode())
 
-    def _lock(self) -> Lock:
+    def lock(self) -> Lock:
+        """Return the lock of who changes the list, or removes what it does not need; raises OSError."""
         self.blobs.prepare()
         return Lock(f"{self.data}/images.lock")
+
+
+def _damaged(shown: str, error: DaemonlessError) -> InvalidData:
+    return InvalidData(
+        f"image {shown} is damaged: {error.message}", f"remove it and pull it again: daemonless rmi {shown}"
+    )
 
 
 def _name(reference: Reference | None) -> str:
@@ -390,10 +396,3 @@ def _likeness(entry: _Entry, reference: Reference) -> int:
     if repository != reference.name:
         return 0
     return 2 if reference.digest == entry.digest else int(reference.digest == entry.source)
-
-
-def _listdir(path: str) -> list[str]:
-    try:
-        return os.listdir(path)
-    except FileNotFoundError:
-        return []

@@ -13,7 +13,7 @@ import os
 import stat
 
 from daemonless import jsonio, syscalls
-from daemonless.files import write_all
+from daemonless.files import make_private_directory, write_all
 from daemonless.layers.store import DIFF, RECORD, SCHEMA
 from daemonless.layers.unpack import Unpacked
 from daemonless.oci.digest import Digest
@@ -124,6 +124,17 @@ def sweep(data_fd: int) -> None:
                 _move_to_trash(data_fd, path)
         finally:
             os.close(fd)
+
+
+def sweep_below(data: str) -> None:
+    """Do the same with the data directory at the path `data`; raises OSError."""
+    for directory in ("tmp", "trash"):
+        make_private_directory(f"{data}/{directory}")
+    data_fd = os.open(data, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        sweep(data_fd)
+    finally:
+        os.close(data_fd)
 
 
 def _move_to_trash(data_fd: int, path: str) -> None:

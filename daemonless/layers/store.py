@@ -40,6 +40,11 @@ class LayerStore:
             raise NotFound(f"layer {diff_id} is not unpacked", "pull the image again") from None
 
 
+def diff_id_of(name: str) -> str:
+    """Return the diff_id of the layer whose directory is called `name`: its digits tell the algorithm."""
+    return f"{'sha512' if len(name) == 128 else 'sha256'}:{name}"
+
+
 def recorded_size(directory: str) -> int:
     """Return the bytes of the files of the layer unpacked in `directory`, as found when it was.
 

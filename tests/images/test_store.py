@@ -7,17 +7,11 @@ import threading
 import pytest
 
 from daemonless.errors import InvalidData, NotFound, UsageError
+from daemonless.images import garbage
 from daemonless.images.blobs import BlobStore
 from daemonless.images.store import ImageStore
 from daemonless.oci.image import OCI_CONFIG, OCI_LAYER, OCI_MANIFEST, Descriptor
 from daemonless.oci.reference import parse_reference
-
-
-@pytest.fixture
-def store(tmp_path):
-    made = ImageStore(str(tmp_path))
-    made.blobs.prepare()
-    return made
 
 
 def put(store, *names, layers=(b"layer",), source="", **config):
@@ -177,12 +171,12 @@ def test_many_writers(store):
 def test_removing_takes_only_what_no_other_image_uses(store):
     one = put(store, "one", layers=(b"shared", b"own"))
     two = put(store, "two", layers=(b"shared",))
-    store.remove(one)
+    garbage.remove(store, one, garbage.nobody)
     assert store.resolve("two") == two
     used = {two.digest, two.id, *two.diff_ids}
     assert blobs_of(store) == {digest[7:] for digest in used}
     assert layers_of(store) == {digest[7:] for digest in two.diff_ids}
-    store.remove(two)
+    garbage.remove(store, two, garbage.nobody)
     assert blobs_of(store) == layers_of(store) == set()
     assert store.images() == []
 
@@ -191,7 +185,7 @@ def test_nothing_is_deleted_while_it_is_unknown_what_is_used(store):
     one = put(store, "one")
     two = put(store, "two", layers=(b"other",))
     os.unlink(store.blobs.path(two.id))
-    store.remove(one)
+    garbage.remove(store, one, garbage.nobody)
     assert one.digest[7:] in blobs_of(store)
     with pytest.raises(NotFound):
         store.resolve("one")
