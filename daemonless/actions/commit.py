@@ -7,14 +7,13 @@ from contextlib import nullcontext
 
 from daemonless import events
 from daemonless.actions.create import id_map_for
+from daemonless.actions.names import new_reference
 from daemonless.actions.output import Output, open_output
 from daemonless.containers.committing import CommitRequest, commit
 from daemonless.containers.pausing import Paused
 from daemonless.containers.request import RunRequest
 from daemonless.containers.store import ContainerStore, event_details
-from daemonless.errors import UsageError
 from daemonless.files import write_all
-from daemonless.oci.reference import Reference, parse_reference
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,7 +24,7 @@ def main(args: Args) -> int:
     """Make the image and print its id, progress going to stderr."""
     container = ContainerStore(args.paths).find(args.container)
     request = CommitRequest(
-        reference=_reference(args.image) if args.image else None,
+        reference=new_reference(args.image) if args.image else None,
         author=args.author or "",
         message=args.message or "",
         changes=args.change,
@@ -52,10 +51,3 @@ def main(args: Args) -> int:
     )
     print(image_id)
     return 0
-
-
-def _reference(text: str) -> Reference:
-    reference = parse_reference(text)
-    if reference.digest:
-        raise UsageError(f'"{text}" holds a digest: a new image cannot have one yet')
-    return reference

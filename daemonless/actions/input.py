@@ -9,6 +9,11 @@ from daemonless.errors import NotFound, UsageError, printable
 _EISDIR = 21
 
 
+def shown_input(path: str) -> str:
+    """Return how messages call what `open_input` opens."""
+    return "standard input" if path == "-" else printable(path)
+
+
 def open_input(path: str, what: str) -> int:
     """Return a descriptor to read `what` from: of the file `path`, or 0 for "-".
 

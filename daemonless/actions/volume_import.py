@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 
-from daemonless.actions.input import open_input
-from daemonless.errors import InvalidData, printable
+from daemonless.actions.input import open_input, shown_input
+from daemonless.errors import InvalidData
 from daemonless.layers import trash
-from daemonless.layers.incoming import decompressed
+from daemonless.layers.incoming import decompressed, reader
 from daemonless.volumes import content
 from daemonless.volumes.store import VolumeStore
 
@@ -21,10 +21,9 @@ def main(args: Args) -> int:
     volume = VolumeStore(args.paths).find(args.volume)
     fd = open_input(args.source, "an archive")
     try:
-        warnings = content.import_archive(args.paths, volume, decompressed(fd))
+        warnings = content.import_archive(args.paths, volume, decompressed(reader(fd)))
     except InvalidData as error:
-        what = "standard input" if args.source == "-" else printable(args.source)
-        raise InvalidData(f"cannot import {what}: {error.message}", error.hint) from None
+        raise InvalidData(f"cannot import {shown_input(args.source)}: {error.message}", error.hint) from None
     finally:
         trash.empty_in_background(args.paths.data)
     for line in warnings:

@@ -1,7 +1,8 @@
 """The Typer application: every command, its aliases and groups, and its errors in podman's words.
 
 A command's module is imported when that command is asked for (`daemonless.commands.NAME` holds
-one function NAME), so `daemonless version --help` does not build sixty options of `run`.
+one function NAME, or NAME_ where Python reserves the word), so `daemonless version --help` does not
+build sixty options of `run`.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import os
 from difflib import get_close_matches
 from importlib import import_module
+from keyword import iskeyword
 from typing import Annotated, Any, Literal, NamedTuple
 
 import typer
@@ -73,6 +75,7 @@ COMMANDS = {
     "rmi": _IMAGES,
     "login": _IMAGES,
     "logout": _IMAGES,
+    "import": _IMAGES,
     "image_exists": _IMAGES,
     "image_prune": _IMAGES,
     "volume_create": _VOLUMES,
@@ -121,6 +124,7 @@ GROUPS: dict[str, tuple[str, dict[str, Entry]]] = {
             "rm": Entry("rmi", {}),
             "exists": Entry("image_exists", {}),
             "prune": Entry("image_prune", {}),
+            "import": Entry("import", {}),
         },
     ),
     "volume": (
@@ -209,7 +213,7 @@ class Root(Group):
 
 def load(action: str, *, name: str = "", fixed: dict[str, str] | None = None) -> Any:
     """Import one command and return it as a click command; `fixed` parameters are not shown."""
-    function = getattr(import_module(f"{__package__}.{action}"), action)
+    function = getattr(import_module(f"{__package__}.{action}"), action + "_" * iskeyword(action))
     app = typer.Typer(add_completion=False)
     settings: dict[str, Any] = {"default_map": dict(fixed or {})}
     if action in _OPTIONS_FIRST:

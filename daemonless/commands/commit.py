@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from daemonless.commands.invoke import perform
-from daemonless.commands.options import selection
+from daemonless.commands.options import imaging, selection
 
 
 def commit(
@@ -20,20 +20,8 @@ def commit(
     author: Annotated[
         str | None, typer.Option("--author", "-a", metavar="TEXT", help="Who made the image.")
     ] = None,
-    message: Annotated[
-        str | None, typer.Option("--message", "-m", metavar="TEXT", help="A comment for the image's history.")
-    ] = None,
-    change: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--change",
-            "-c",
-            metavar="INSTRUCTION",
-            help="Apply a Dockerfile instruction to the image's config, such as 'CMD [\"sh\"]': CMD, "
-            "ENTRYPOINT, ENV, EXPOSE, HEALTHCHECK, LABEL, ONBUILD, STOPSIGNAL, USER, VOLUME or WORKDIR; "
-            "repeatable.",
-        ),
-    ] = None,
+    message: imaging.Message = None,
+    change: imaging.Change = None,
     format: Annotated[
         Literal["oci", "docker"],
         typer.Option("--format", "-f", help="The kind of manifest and config to write."),
@@ -47,7 +35,7 @@ def commit(
     pause: Annotated[
         bool, typer.Option("--pause/--no-pause", "-p", help="Pause the container meanwhile, if it runs.")
     ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the ID only.")] = False,
+    quiet: imaging.Quiet = False,
 ) -> None:
     """Make an image of a container's files and settings, and print its ID.
 

@@ -7,7 +7,6 @@ generated files - is in neither.
 
 from __future__ import annotations
 
-import os
 import signal
 
 from daemonless import clock
@@ -16,7 +15,7 @@ from daemonless.containers import grammar, instructions
 from daemonless.containers.filesystem import in_layers, start_own_tree
 from daemonless.containers.request import RunRequest
 from daemonless.containers.store import Container
-from daemonless.errors import Conflict, InvalidData, UsageError
+from daemonless.errors import Conflict, UsageError
 from daemonless.images.build import FORMATS, MAX_LAYERS, Draft, add_layer
 from daemonless.images.store import ImageStore
 from daemonless.isolation.userns import IdMap
@@ -98,7 +97,7 @@ def _write_all(container: Container, fd: int) -> Task:
 
 def _config(image: Image, container: Container, request: CommitRequest) -> dict[str, Any]:
     """Return the new image's config document, without rootfs (image-spec, config.md)."""
-    created = _created()
+    created = clock.creation_time()
     entry = {"created": created, "created_by": " ".join(container.record["args"])}
     if request.author:
         entry["author"] = request.author
@@ -156,13 +155,3 @@ def _name_of_signal(number: int) -> str:
         return signal.Signals(number).name
     except ValueError:  # a real-time one between the two that have names
         return str(number)
-
-
-def _created() -> str:
-    """Return when the image was made: now, or SOURCE_DATE_EPOCH for a reproducible one."""
-    epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
-    if not epoch:
-        return clock.timestamp()
-    if not (epoch.isascii() and epoch.isdigit() and len(epoch) < 12):
-        raise InvalidData("SOURCE_DATE_EPOCH is not a number of seconds")
-    return clock.timestamp(int(epoch) * 10**9)

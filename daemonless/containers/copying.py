@@ -29,7 +29,7 @@ from daemonless.isolation.task import Task, fork_plain
 from daemonless.isolation.userns import mapped_ids
 from daemonless.layers.archive import ArchiveWriter, describe, descriptor_sink
 from daemonless.layers.extract import Extractor
-from daemonless.layers.incoming import CHUNK, decompressed
+from daemonless.layers.incoming import CHUNK, decompressed, reader
 from daemonless.layers.tar import TarReader
 from daemonless.layers.tar_header import DIRECTORY, HARD_LINK, Entry
 from daemonless.record import Record
@@ -118,7 +118,7 @@ def extract(
     An archive from outside may be compressed; what that takes is loaded before anything of the
     container is in sight (CVE-2019-14271).
     """
-    chunks = iter(lambda: os.read(fd, CHUNK), b"") if source else decompressed(fd)
+    chunks = iter(lambda: os.read(fd, CHUNK), b"") if source else decompressed(reader(fd))
     return _visit(paths, target, lambda view: _receive(view, target, request, chunks, source), write=True)
 
 

@@ -122,7 +122,7 @@ def _describe(error: BaseException) -> dict[str, Any]:
 def _rebuild(said: dict[str, Any]) -> Exception:
     if "errno" in said:
         return OSError(said["errno"], os.strerror(said["errno"] or 0), said["file"])
-    kind = getattr(errors, said["kind"])
+    kind = getattr(errors, said["kind"], DaemonlessError)  # some kinds are of higher layers
     status = said.get("status")
     error: DaemonlessError = kind(said["message"], said.get("hint", ""), exit_status=status)
     return error

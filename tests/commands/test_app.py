@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import keyword
 import os
 import shutil
 import subprocess
@@ -98,7 +99,8 @@ def test_help_shows_every_option_in_full(name: str, help_of: Callable[..., str])
     for spelling in table.COMMANDS[name]["options"]:
         assert spelling in shown
     module = importlib.import_module(f"daemonless.commands.{name}")
-    for parameter in inspect.signature(getattr(module, name), eval_str=True).parameters.values():
+    function = getattr(module, name + "_" * keyword.iskeyword(name))
+    for parameter in inspect.signature(function, eval_str=True).parameters.values():
         for info in getattr(parameter.annotation, "__metadata__", ()):
             assert " ".join(info.help.split()) in shown
             assert info.help.endswith(".")

@@ -13,7 +13,7 @@ import zstandard
 
 from daemonless.errors import InvalidData
 from daemonless.layers.compression import detect
-from daemonless.layers.incoming import decompressed
+from daemonless.layers.incoming import decompressed, reader
 
 TEXT = b"".join(b"%d\n" % number for number in range(100_000))
 COMPRESS = {
@@ -41,7 +41,7 @@ def through_a_pipe(data: bytes, piece: int = 5000) -> bytes:
     thread = threading.Thread(target=feed)
     thread.start()
     try:
-        return b"".join(decompressed(read_end))
+        return b"".join(decompressed(reader(read_end)))
     finally:
         os.close(read_end)
         thread.join()
