@@ -17,7 +17,7 @@ from daemonless.errors import DaemonlessError, InvalidData, NotFound, printable
 from daemonless.files import open_beneath, write_all
 from daemonless.layers.compression import LONGEST, detect
 from daemonless.layers.decompress import decompress
-from daemonless.layers.incoming import decompressed
+from daemonless.layers.incoming import decompressed, reader
 from daemonless.layers.tar import TarReader
 from daemonless.layers.tar_header import HARD_LINK, REGULAR, SYMLINK
 from daemonless.oci.digest import Digest, VerifiedReader
@@ -211,7 +211,7 @@ class Archive:
         if stat.S_ISDIR(status.st_mode):
             raise InvalidData("it is a directory", "for a directory there is oci:DIRECTORY")
         if not stat.S_ISREG(status.st_mode):
-            self._replace(decompressed(self._fd))
+            self._replace(decompressed(reader(self._fd)))
         if compression := detect(os.pread(self._fd, LONGEST, 0)):
             self._replace(decompress(self._fd, compression, _room(), what="the archive"))
 
