@@ -62,6 +62,9 @@ SCENARIOS = {
         ("commit", "--quiet", "--message", "of no name", "bystander-exited"),
         ("image", "prune", "--force"),
     ),
+    "run --health-cmd": Scenario(
+        ("run", "--detach", *QUICK, "--health-cmd=true", "--health-interval=50ms", "IMAGE", "sleep", "1000")
+    ),
     "volume create": Scenario(("volume", "create", "victim"), (), ("volume", "rm", "--force", "victim")),
     "volume rm": Scenario(
         ("volume", "rm", "victim"), ("volume", "create", "victim"), ("volume", "rm", "--force", "victim")
@@ -138,6 +141,8 @@ MATRIX = {
     "lease.keep": (ANY, ("pull", "commit")),
     "images.write": (ANY, ("pull", "tag", "rmi", "commit", "image prune")),
     "images.discard": (ANY, ("rmi", "image prune")),
+    "health.write": (ANY, ("run --health-cmd",)),
+    "health.probe": (ANY, ("run --health-cmd",)),
     "volume.stage": (ANY, ("volume create", "run --volume")),
     "volume.publish": (ANY, ("volume create", "run --volume")),
     "volume.sync": (ANY, ("volume create",)),

@@ -67,6 +67,7 @@ def modules_after(*words: str) -> tuple[int, set[str]]:
         (["container", "exists", "nothing"], 1),
         (["container", "prune", "--force", "--filter", "until=1h"], 0),
         (["image", "exists", "nothing"], 1),
+        (["healthcheck", "run", "nothing"], 125),
         (["diff", "nothing"], 125),
         (["events", "--no-stream", "--filter", "type=container", "--format", "{{.ID}}"], 0),
         (["version"], 0),

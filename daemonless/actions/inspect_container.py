@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import _signal
 
-from daemonless import jsonio
 from daemonless.actions.inspect_host_config import host_config, port_map
 from daemonless.actions.inspect_image import image_config
 from daemonless.actions.psrow import ALIVE
 from daemonless.actions.values import Struct
 from daemonless.containers.sessions import living
-from daemonless.errors import DaemonlessError, InvalidData
-from daemonless.files import read_file
+from daemonless.errors import DaemonlessError
 from daemonless.isolation.slirp4netns import GATEWAY_ADDRESS, guest_address
 
 TYPE_CHECKING = False
@@ -103,21 +101,29 @@ def _state(container: Container, spec: dict[str, Any], status: str) -> Struct:
         FinishedAt=ended.get("finished") or _NEVER,
         StoppedByUser=bool(ended.get("stoppedByUser")) and not has_process,
         CgroupPath=(state or {}).get("cgroup") or "",
-        Health=_health(container),
+        Health=_health(container, has_process=has_process),
         CheckpointedAt=_NEVER,
         RestoredAt=_NEVER,
     )
 
 
-def _health(container: Container) -> Struct:
-    """Return the result of the health checks, empty if there are none."""
-    try:
-        path = f"{container.run_directory}/health.json"
-        found = jsonio.loads(read_file(path), what=path)
-        log = [Struct(entry) for entry in found["log"]]
-        return Struct(Status=found["status"], FailingStreak=found["failingStreak"], Log=log or None)
-    except (OSError, InvalidData, TypeError, KeyError, ValueError):
+def _health(container: Container, *, has_process: bool) -> Struct:
+    """Return the results of the health checks, empty if there are none; of the last run after its end."""
+    found = container.health
+    if found is None:
         return Struct(Status="", FailingStreak=0, Log=None)
+    log = [Struct(entry) for entry in found["log"] if isinstance(entry, dict)]
+    status = found["status"] if has_process else "stopped"
+    return Struct(Status=status, FailingStreak=found["failingStreak"], Log=log or None)
+
+
+def _health_check(health: dict[str, Any]) -> Struct | None:
+    """Return how the health is checked, as image configs say it."""
+    if not health.get("test"):
+        return None
+    from daemonless.containers.grammar_health import as_config  # noqa: PLC0415 - most have no check
+
+    return Struct(as_config(health, complete=True))
 
 
 def _mounted(spec: dict[str, Any], destination: str) -> str:
@@ -200,6 +206,7 @@ def _network_settings(
 def _config(record: dict[str, Any], spec: dict[str, Any], image: Image | None) -> Struct:
     """Return what the process was made from; without its image, the whole command is `Cmd`."""
     request, process = record["request"], spec["process"]
+    health = request.get("health") or {}
     config = image_config(image.config) if image else None
     entrypoint = request["entrypoint"]
     command = request["command"]
@@ -226,6 +233,8 @@ def _config(record: dict[str, Any], spec: dict[str, Any], image: Image | None) -
         Entrypoint=entrypoint or None,
         Labels=record["labels"],
         Annotations=spec.get("annotations") or {},
+        Healthcheck=_health_check(health),
+        HealthcheckOnFailureAction=health.get("on_failure", "none"),
         StopSignal=_signal_name(request["stop_signal"] or _SIGTERM),
         StopTimeout=request["stop_timeout"],
         Timeout=request["timeout"],

@@ -63,6 +63,7 @@ def image_config(config: dict[str, Any]) -> Struct:
         WorkingDir=section.get("WorkingDir") or "",
         Labels=section.get("Labels") or {},
         StopSignal=section.get("StopSignal") or "",
+        Healthcheck=section.get("Healthcheck"),
     )
 
 

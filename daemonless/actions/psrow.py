@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import os
 
-from daemonless import jsonio
 from daemonless.actions import columns
 from daemonless.actions.values import Struct
 from daemonless.containers.instant import rfc3339
-from daemonless.errors import DaemonlessError, InvalidData, printable
-from daemonless.files import read_file
+from daemonless.errors import DaemonlessError, printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -204,14 +202,8 @@ def _status(row: Row) -> str:
 
 def _health(row: Row) -> str:
     """Return starting, healthy or unhealthy; empty without a health check, and if it does not run."""
-    if not row.state:
-        return ""
-    try:
-        path = f"{row.container.run_directory}/health.json"
-        found = jsonio.loads(read_file(path), what=path)
-        return str(found["status"])
-    except (OSError, InvalidData, TypeError, KeyError):
-        return ""
+    found = row.container.health if row.state.get("pid") else None
+    return found["status"] if found else ""
 
 
 def _size(row: Row) -> str:

@@ -8,15 +8,17 @@ from daemonless.actions.each import for_each
 from daemonless.containers import ending
 from daemonless.containers.instant import duration
 from daemonless.containers.store import Container, ContainerStore
-from daemonless.errors import NotFound, UsageError
+from daemonless.errors import Conflict, NotFound, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from daemonless.actions.args import Args
 
 ENDED = ("stopped", "exited")
+HEALTH = ("healthy", "unhealthy")
 CONDITIONS = (
     *ENDED,
+    *HEALTH,
     *("created", "initialized", "paused", "removing", "restarting", "running", "stopping"),
 )
 _NOT_ENDED = "-1"  # in place of an exit status, as podman prints it
@@ -68,8 +70,11 @@ def _interval(text: str) -> float:
 def _wait_for(container: Container, conditions: set[str], seconds: float) -> str:
     """Return the exit status, or -1 in a state that has none, once the container is in one of them.
 
-    A state that lasts for less than `seconds` may pass unseen.
+    A state that lasts for less than `seconds` may pass unseen. Raises Conflict for a container that
+    will not come to the health that is waited for: it has no health check, or it has ended.
     """
+    if conditions & set(HEALTH) and not container.has_health_check:
+        raise Conflict(f"container {container.name} has no health check", "it is set with --health-cmd")
     while True:
         container.refresh()
         status = container.status
@@ -81,4 +86,10 @@ def _wait_for(container: Container, conditions: set[str], seconds: float) -> str
             return str(container.exit_code)
         if status in conditions:
             return _NOT_ENDED
+        if status == "running" and conditions & set(HEALTH):
+            health = container.health
+            if health and health["status"] in conditions:
+                return _NOT_ENDED
+        if status == "exited" and not conditions - set(HEALTH):
+            raise Conflict(f"container {container.name} has exited with {container.exit_code}")
         time.sleep(seconds)

@@ -67,6 +67,7 @@ COMMANDS = {
     "export": _CONTAINERS,
     "events": _CONTAINERS,
     "commit": _CONTAINERS,
+    "healthcheck_run": _CONTAINERS,
     "container_exists": _CONTAINERS,
     "container_prune": _CONTAINERS,
     "pull": _IMAGES,
@@ -138,6 +139,7 @@ GROUPS: dict[str, tuple[str, dict[str, Entry]]] = {
         "Work with secrets.",
         {name: Entry(f"secret_{name}", {}) for name in ("create", "ls", "inspect", "rm", "exists")},
     ),
+    "healthcheck": ("Check the health of containers.", {"run": Entry("healthcheck_run", {})}),
     "system": (
         "Look after this program.",
         {name: Entry(name, {}) for name in ("events", "info")},
@@ -149,6 +151,7 @@ SYNONYMS = {
     "image": {"list": "ls", "remove": "rm"},
     "volume": {"list": "ls", "remove": "rm"},
     "secret": {"list": "ls", "remove": "rm"},
+    "healthcheck": {},
     "system": {},
 }
 

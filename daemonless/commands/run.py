@@ -8,7 +8,7 @@ import typer
 
 from daemonless.commands import complete
 from daemonless.commands.invoke import perform
-from daemonless.commands.options import lifecycle, process, security, storage
+from daemonless.commands.options import health, lifecycle, process, security, storage
 from daemonless.commands.options import network as net
 
 
@@ -81,6 +81,14 @@ def run(
     replace: lifecycle.Replace = False,
     rm: lifecycle.Rm = False,
     restart: lifecycle.Restart = "no",
+    health_cmd: health.Cmd = None,
+    health_interval: health.Interval = None,
+    health_timeout: health.Timeout = None,
+    health_retries: health.Retries = None,
+    health_start_period: health.StartPeriod = None,
+    health_start_interval: health.StartInterval = None,
+    health_on_failure: health.OnFailure = "none",
+    no_healthcheck: health.NoHealthcheck = False,
     stop_signal: lifecycle.StopSignal = None,
     stop_timeout: lifecycle.StopTimeout = 10,
     cidfile: lifecycle.Cidfile = None,

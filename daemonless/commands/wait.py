@@ -19,7 +19,8 @@ def wait(
         typer.Option(
             "--condition",
             metavar="STATE",
-            help="Wait for this state, or one of several: stopped, exited, running, paused, removing ...",
+            help="Wait for this state, or one of several: stopped, exited, running, healthy, unhealthy, "
+            "paused, removing ...",
         ),
     ] = None,
     interval: Annotated[

@@ -7,13 +7,15 @@ with underscores; each may be missing or None, which is its default:
 
     strings      image name cidfile user workdir entrypoint hostname network mac_address userns pid ipc uts
                  image_volume cgroupns shm_size stop_signal umask platform pull detach_keys log_driver
-                 restart
+                 restart health_cmd health_interval health_timeout health_start_period
+                 health_start_interval health_on_failure
     lists        command env env_file unsetenv label label_file annotation volume mount tmpfs volumes_from
                  device publish dns dns_search dns_option add_host cap_add cap_drop security_opt
                  group_add ulimit sysctl log_opt secret
     flags        detach interactive tty rm init read_only privileged unsetenv_all no_hosts
+                 no_healthcheck
     flags, on    read_only_tmpfs http_proxy
-    numbers      stop_timeout timeout oom_score_adj preserve_fds
+    numbers      stop_timeout timeout oom_score_adj preserve_fds health_retries
 
 What concerns the command rather than the container (pidfile, replace, quiet, sig_proxy, registry
 access, and writing the cidfile) stays with the command.
@@ -28,6 +30,7 @@ from daemonless.containers.request import (
     DEFAULT_SHM_SIZE,
     DEFAULT_STOP_TIMEOUT,
     Device,
+    Health,
     LogOptions,
     Mount,
     Network,
@@ -45,6 +48,10 @@ if TYPE_CHECKING:
     from typing import Any
 
 LOG_DRIVERS = ("k8s-file", "json-file", "journald", "none", "passthrough")
+_HEALTH = (
+    *("health_cmd", "health_interval", "health_timeout", "health_start_period", "health_start_interval"),
+    *("health_retries", "health_on_failure", "no_healthcheck"),
+)
 
 
 def from_args(
@@ -95,6 +102,7 @@ def from_args(
         init=given.flag("init"),
         rm=given.flag("rm"),
         restart=_restart(given.text("restart")),
+        health=_health(args),
         stop_signal=_stop_signal(given.text("stop_signal")),
         stop_timeout=given.number("stop_timeout", 0, 1 << 31, DEFAULT_STOP_TIMEOUT),
         timeout=given.number("timeout", 0, 1 << 31, 0),
@@ -214,6 +222,17 @@ def _restart(value: str) -> Restart:
     return Restart(policy=policy, retries=retries)
 
 
+def _health(args: Any) -> Health:
+    given = {name: value for name in _HEALTH if (value := getattr(args, name, None)) not in (None, "")}
+    if given.get("health_on_failure") == "none":
+        del given["health_on_failure"]
+    if not any(value is not False for value in given.values()):  # nearly always
+        return Health()
+    from daemonless.containers.grammar_health import health  # noqa: PLC0415 - as above
+
+    return health(given)
+
+
 def _stop_signal(value: str) -> int:
     return grammar.signal(value, "--stop-signal") if value else 0
 
@@ -294,6 +313,12 @@ def _refuse_conflicts(request: RunRequest) -> None:
             f"--rm cannot be combined with --restart={request.restart.policy}: the end of the container "
             "would both remove and restart it",
             "leave one of them out",
+        )
+    if request.health.on_failure == "restart" and request.restart.policy != "no":
+        raise UsageError(
+            f"--health-on-failure=restart cannot be combined with --restart={request.restart.policy}: "
+            "both would start the container again",
+            "with --health-on-failure=kill the restart policy does",
         )
     if request.init and request.pid == "host":
         raise UsageError("--init cannot be combined with --pid=host: its process must have pid 1")

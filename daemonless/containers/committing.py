@@ -11,7 +11,7 @@ import signal
 
 from daemonless import clock
 from daemonless.config import Paths
-from daemonless.containers import grammar, instructions
+from daemonless.containers import grammar, grammar_health, instructions
 from daemonless.containers.filesystem import in_layers, start_own_tree
 from daemonless.containers.request import RunRequest
 from daemonless.containers.store import Container
@@ -138,6 +138,8 @@ def container_config(image: dict[str, Any], request: RunRequest) -> dict[str, An
     if request.publish:
         ports: dict[str, Any] = {f"{port.container_port}/{port.protocol}": {} for port in request.publish}
         config["ExposedPorts"] = {**(config.get("ExposedPorts") or {}), **ports}
+    if request.health.test:
+        config["Healthcheck"] = grammar_health.as_config(request.health.as_dict())
     if request.stop_signal and request.stop_signal != _signal_of(config):
         config["StopSignal"] = _name_of_signal(request.stop_signal)
     return {key: value for key, value in config.items() if value or key in image}

@@ -14,7 +14,7 @@ from daemonless.config import Paths
 from daemonless.containers.host_facts import gather_facts
 from daemonless.containers.names import new_id, new_name
 from daemonless.containers.process import bounding_set
-from daemonless.containers.request import RunRequest, config_section, needs_storage
+from daemonless.containers.request import Health, RunRequest, config_section, needs_storage
 from daemonless.containers.spec import build_spec
 from daemonless.containers.store import Container, ContainerStore, Staging, event_details, sync_bundle
 from daemonless.errors import NameInUse, NotFound, SetupFailed
@@ -52,7 +52,7 @@ def create(
     staging = store.stage(container_id)
     prepared = None
     try:
-        request = request.with_image(image.config, warn)
+        request = _with_health(request.with_image(image.config, warn), image, warn)
         name = _claim_name(staging, request.name)
         final = f"{store.directory}/{container_id}"
         image_volumes = config_section(image.config).get("Volumes")
@@ -132,6 +132,15 @@ def create(
         raise NotFound(f"image {record['image']} was removed meanwhile")
     events.record(paths, "container", "create", container_id, **event_details(record))
     return container
+
+
+def _with_health(request: RunRequest, image: Image, warn: Callable[[str], None]) -> RunRequest:
+    section = config_section(image.config)
+    if request.health == Health() and not section.get("Healthcheck"):
+        return request
+    from daemonless.containers.grammar_health import with_image  # noqa: PLC0415 - most have no check
+
+    return request.replace(health=with_image(request.health, section, warn))
 
 
 def _claim_name(staging: Staging, wanted: str) -> str:

@@ -46,7 +46,7 @@ def duration(text: str) -> int | None:
             position += 1
             continue
         unit = text[position : position + 2] if text[position : position + 2] in _UNITS else text[position]
-        if unit not in _UNITS or not number or number.count(".") > 1 or number == ".":
+        if unit not in _UNITS or not number or number.count(".") > 1 or number == "." or len(number) > 30:
             return None
         total += int(float(number) * _UNITS[unit])
         number = ""

@@ -118,6 +118,28 @@ class LogOptions(Record):
     env: tuple[str, ...] = ()  # and of its variables
 
 
+class Health(Record):
+    """How the container's health is checked; None leaves a value to the image or to its default.
+
+    Times are in nanoseconds, as image configs have them. `test` is an image config's: NONE, CMD and
+    words, or CMD-SHELL and a text; empty where nobody asked for a check.
+    """
+
+    test: tuple[str, ...] = ()
+    interval: int | None = None  # 0: only when somebody asks for it
+    timeout: int | None = None
+    start_period: int | None = None
+    start_interval: int | None = None
+    retries: int | None = None
+    on_failure: str = "none"  # or kill, restart, stop: what becomes of an unhealthy container
+    shell: tuple[str, ...] = ()  # the image's SHELL, for CMD-SHELL; empty: /bin/sh -c
+
+    @property
+    def is_checked(self) -> bool:
+        """Whether there is a command to find out."""
+        return bool(self.test) and self.test[0] != "NONE"
+
+
 class RunRequest(Record):
     """What was asked for, complete but for what the image decides (an empty field)."""
 
@@ -147,6 +169,7 @@ class RunRequest(Record):
     init: bool = False  # isolation has a reaper of its own: `args` stays what the image says
     rm: bool = False
     restart: Restart = Restart()
+    health: Health = Health()
     stop_signal: int = 0
     stop_timeout: int = DEFAULT_STOP_TIMEOUT  # seconds
     timeout: int = 0  # seconds until the container is killed; 0: never
@@ -258,6 +281,7 @@ _RECORDS: dict[str, type[Record]] = {
     "security": Security,
     "log_opts": LogOptions,
     "restart": Restart,
+    "health": Health,
 }
 
 

@@ -28,12 +28,15 @@ from daemonless.supervisor import attach, logs, monitor, protocol
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from daemonless.containers.storage import Ready
+    from daemonless.supervisor.probes import Checks
     from daemonless.supervisor.restart import Policy
 
 
+_SIGTERM = 15
 _PATIENCE = 10  # seconds for who starts or removes the container meanwhile
 
 
@@ -298,6 +301,9 @@ def _job(
         close_stdin_with_client=attached,
         timeout=request.timeout,
         policy=_policy(request),
+        checks=_checks(paths, container, request, event),
+        stop_signal=request.stop_signal or _SIGTERM,
+        stop_timeout=request.stop_timeout,
     )
 
 
@@ -308,6 +314,16 @@ def _policy(request: RunRequest) -> Policy | None:
     from daemonless.supervisor.restart import Policy  # noqa: PLC0415 - a module less for the others
 
     return Policy(name=restart.policy, retries=restart.retries)
+
+
+def _checks(
+    paths: Paths, container: Container, request: RunRequest, event: Callable[..., None]
+) -> Checks | None:
+    if not request.health.is_checked:
+        return None
+    from daemonless.containers.probing import checks  # noqa: PLC0415 - for who has a health check only
+
+    return checks(paths, container, request.health, event)
 
 
 def _forget_stop(container: Container) -> None:

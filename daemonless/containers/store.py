@@ -9,6 +9,7 @@
     RUN/containers/ID/lock              held while the supervisor lives
     RUN/containers/ID/stop              it is to stay ended; held while somebody stops it
     RUN/containers/ID/paused.json       its processes are frozen; written by pause
+    RUN/containers/ID/health.json       results of its health checks; written by the supervisor
 
 Status is derived from these, never stored: a held lock means that it lives as state.json says,
 otherwise exit.json tells, and a start that left neither (its supervisor was killed) counts as
@@ -67,6 +68,7 @@ _EXIT_TYPES: dict[str, type] = {
     "oomKilled": bool,
     "error": str,
 }
+_HEALTH_TYPES: dict[str, type] = {"status": str, "failingStreak": int, "log": list}
 PAUSE_MARK = protocol.PAUSE_MARK
 _STATE_TYPES: dict[str, type] = {"pid": int, "startTime": int, "bootId": str, "started": str, "ports": list}
 
@@ -174,6 +176,20 @@ class Container:
         """Whether a later run than the one this exit record tells of was killed with its supervisor."""
         state = self.state
         return state is not None and state["started"] != record["started"] and not self.is_supervised
+
+    @property
+    def has_health_check(self) -> bool:
+        """Whether its health is checked."""
+        health = self.record["request"].get("health") or {}
+        return health.get("test", [])[:1] not in ([], ["NONE"])
+
+    @property
+    def health(self) -> dict[str, Any] | None:
+        """health.json of the current or last run; None without health checks, or if it is damaged."""
+        try:
+            return self._load(f"{self.run_directory}/{protocol.HEALTH_NAME}", _HEALTH_TYPES)
+        except InvalidData:
+            return None
 
     def spec(self) -> dict[str, Any]:
         """config.json, the OCI runtime spec; raises InvalidData."""

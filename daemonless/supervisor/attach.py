@@ -100,6 +100,22 @@ def wait_exit(socket: _socket.socket) -> dict[str, Any] | None:
     return None
 
 
+def probe(socket: _socket.socket) -> int | None:
+    """Have the container's health checked now; return the exit status of the check.
+
+    None if there was nothing to check, or the container has ended.
+    """
+    socket.send(protocol.WATCH)
+    socket.send(protocol.PROBE)
+    while packet := socket.recv(protocol.CHUNK + 1):
+        if packet[:1] == protocol.HEALTH:
+            result = jsonio.loads(packet[1:])
+            return None if result is None else int(result["exitCode"])
+        if packet[:1] == protocol.EXIT:
+            break
+    return None
+
+
 def take_part(socket: _socket.socket, pidfd: int, streams: Streams) -> int:
     """Connect this process's standard streams to the container until it ends.
 

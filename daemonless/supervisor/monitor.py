@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from daemonless.supervisor.probes import Checks
     from daemonless.supervisor.restart import BackOff, Policy
 
 _SIGHUP, _SIGINT, _SIGQUIT, _SIGKILL, _SIGTERM = 1, 2, 3, 9, 15
@@ -73,6 +74,9 @@ class Job(Record):
     close_stdin_with_client: bool = False  # stdin ends with the first client, as in a pipeline
     timeout: int = 0  # seconds until the container is killed; 0: never
     policy: Policy | None = None
+    checks: Checks | None = None  # of the container's health
+    stop_signal: int = _SIGTERM  # how a container that has become unhealthy is stopped
+    stop_timeout: int = 0  # seconds from that signal to SIGKILL
     hold: bool = False  # execute the command only when a client releases it
 
 
@@ -155,7 +159,9 @@ class _Monitor:
         self.starter = client  # who waits for the outcome of the start
         self.released = False
         self.ending = False  # this supervisor was told to end
-        self.restarts = 0  # by the policy, since somebody started it
+        self.stopped = False  # for good, by the container's health check
+        self.restarted = False  # by that
+        self.restarts = 0  # not asked for by a person, since somebody started it
         self.next_restarts = 0
         self.back_off: BackOff | None = None
         self.started = ""
@@ -273,6 +279,8 @@ class _Monitor:
         try:
             if watch.regain(self.job.bundle):
                 write_atomic(f"{self.job.run_directory}/state.json", self.state, durable=False)
+                if self.job.checks:
+                    self.job.checks.write()
                 self.listener.close()
                 self.listener = _listen()
             else:
@@ -314,12 +322,15 @@ class _Monitor:
 
     def _delay(self, record: dict[str, Any]) -> float | None:
         """Return how many seconds to wait before the next run, or None if there is none."""
-        record["stoppedByUser"] = self._is_marked(protocol.STOP_MARK)
+        record["stoppedByUser"] = self.stopped or self._is_marked(protocol.STOP_MARK)
         if record["stoppedByUser"] or self.ending:
             return None
         if self._is_marked(protocol.RESTART_MARK):
             unlink_if_there(protocol.RESTART_MARK)
             self.next_restarts, self.back_off = 0, None  # a person's restart begins anew
+            return 0.0
+        if self.restarted:
+            self.next_restarts, self.restarted = self.restarts + 1, False
             return 0.0
         policy = self.job.policy
         if policy is None or not policy.applies(record["exitCode"], self.restarts):
@@ -368,6 +379,8 @@ class _Monitor:
             self.job.settle()
         except (DaemonlessError, OSError):  # on a full disk, say: the container is none the worse
             pass
+        if self.job.checks:
+            self.job.checks.begin(self.process)
         while self.process.pidfd not in self._turn(self.kill_at):
             if time.monotonic() >= self.kill_at:
                 self._signal(_SIGKILL)
@@ -379,6 +392,8 @@ class _Monitor:
         """Sleep until something happens, at most until that time (monotonic), and serve it."""
         self._register()
         until = min([until, *(client.deadline for client in self.clients.values() if client.deadline)])
+        if self.job.checks:
+            until = min(until, self.job.checks.deadline)
         wait = None
         if until != _NEVER:
             wait = min(max(0, int((until - time.monotonic()) * 1000) + 1), _LONGEST_POLL)
@@ -390,7 +405,9 @@ class _Monitor:
         """Say what is awaited: output only while every client keeps up, input only when wanted."""
         behind = any(client.is_behind for client in self.clients.values())
         interest = dict.fromkeys(self.outputs, 0 if behind else select.POLLIN)
-        for fd in (self.process.pidfd, self.listener.fileno(), self.watch.fd if self.watch else -1):
+        watch_fd = self.watch.fd if self.watch else -1
+        checks_fd = self.job.checks.fd if self.job.checks else -1
+        for fd in (self.process.pidfd, self.listener.fileno(), watch_fd, checks_fd):
             if fd >= 0:
                 interest[fd] = select.POLLIN
         if self.input:
@@ -423,6 +440,22 @@ class _Monitor:
             self.clients[socket.fileno()] = Client(socket)
         if self.watch and self.watch.fd in events and self.watch.is_lost():
             self._regain(self.watch)
+        checks = self.job.checks
+        if checks and checks.serve(readable=checks.fd in events):
+            self._remedy(checks)
+
+    def _remedy(self, checks: Checks) -> None:
+        """Do what is to be done with a container that has become unhealthy."""
+        if checks.on_failure == "kill":
+            self._signal(_SIGKILL)
+            self.job.event("kill")
+        elif checks.on_failure != "none":
+            checks.end()
+            self.restarted = checks.on_failure == "restart"
+            self.stopped = not self.restarted
+            self._signal(self.job.stop_signal)
+            self.kill_at = min(self.kill_at, time.monotonic() + self.job.stop_timeout)
+            self.job.event("stop")
 
     def _read_output(self, fd: int) -> bool:
         """Take one chunk of output; False when there is none now or ever again."""
@@ -489,6 +522,8 @@ class _Monitor:
                     self._close_output(fd)
         elif kind == protocol.WATCH:
             client.watches_only = True
+        elif kind == protocol.PROBE and self.job.checks:
+            self.job.checks.ask(client)
         elif kind == protocol.RELEASE and not self.released:
             self.released = True
             self.starter = client
@@ -549,6 +584,8 @@ class _Monitor:
 
     def _reap(self) -> dict[str, Any]:
         """Collect the ended process and what belonged to its run alone; return the exit record."""
+        if self.job.checks:
+            self.job.checks.end()
         _, status = os.waitpid(self.process.pid, 0)
         code = os.waitstatus_to_exitcode(status)
         os.close(self.process.pidfd)

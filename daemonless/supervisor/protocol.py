@@ -8,8 +8,9 @@ The first byte is the kind; the rest is its payload.
       STDOUT  bytes                            RESIZE   rows and columns, two bytes each, big-endian
       STDERR  bytes                            BROKEN   one byte, 1 or 2: nobody reads that stream
       EXIT    JSON, the exit record            WATCH    send no output, only the last EXIT
-                                               RELEASE  execute what waits before its execve;
-                                                        one byte a: this client is the one attached
+      HEALTH  JSON, the result of a probe      RELEASE  execute what waits before its execve;
+              {"exitCode": N}, or null if               one byte a: this client is the one attached
+              none could be made               PROBE    check the container's health now
 
 EXIT ends the conversation with a client that takes part. `restarting` in it says that the container
 is about to be started again; who watches stays connected until it is not.
@@ -30,6 +31,7 @@ FAILED = b"F"
 STDOUT = b"o"
 STDERR = b"e"
 EXIT = b"x"
+HEALTH = b"h"
 
 INPUT = b"i"
 CLOSE = b"c"
@@ -37,6 +39,7 @@ RESIZE = b"w"
 BROKEN = b"b"
 WATCH = b"v"
 RELEASE = b"s"
+PROBE = b"p"
 
 CHUNK = 65536  # bytes of output or input in one packet, at most
 SOCKET_NAME = "attach"
@@ -44,3 +47,4 @@ STOP_MARK = "stop"
 RESTART_MARK = "restart"
 PAUSE_MARK = "paused.json"
 SESSION_PREFIX = "exec-"
+HEALTH_NAME = "health.json"

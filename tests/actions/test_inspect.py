@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from daemonless.containers.request import Device, Mount, Port, Security
+from daemonless.containers.request import Device, Health, Mount, Port, Security
 from daemonless.errors import UsageError
 
 Say = Callable[..., str]
@@ -185,12 +185,6 @@ LACKING = {
     "ConmonPidFile": "there is no conmon; the supervisor's pid is in no file of its own",
     "PidFile": "a file of the container's pid is written where --pidfile says, and nowhere else",
     "Config.CreateCommand": "the command line may hold credentials, and would keep them for ever",
-    "Config.Healthcheck": "shown for a container that has one",
-    "Config.Healthcheck.Interval": "as above",
-    "Config.Healthcheck.Retries": "as above",
-    "Config.Healthcheck.Test": "as above",
-    "Config.Healthcheck.Timeout": "as above",
-    "Config.HealthcheckOnFailureAction": "as above",
     "Config.Passwd": "there is no --passwd: /etc/passwd is the image's",
     "Config.sdNotifyMode": "there is no --sdnotify",
 }
@@ -244,6 +238,7 @@ def rich(world: Any) -> str:
         entrypoint=("sh",),
         cap_drop=("CAP_MKNOD",),
         security=Security(no_new_privileges=True),
+        health=Health(test=("CMD-SHELL", "true")),
     )
     (Path(world.paths.data) / "containers" / identifier / "upper").mkdir()
     return identifier
@@ -304,9 +299,29 @@ def test_health_and_policy(web: str, world: Any, say: Say) -> None:
     record.write_text(json.dumps(changed))
     value = show(say, "web")
     assert value["State"]["Health"] == {"Status": "healthy", "FailingStreak": 0, "Log": log}
+    assert value["Config"]["Healthcheck"] is None
     assert value["HostConfig"]["RestartPolicy"] == {"Name": "on-failure", "MaximumRetryCount": 3}
     template = "{{range .State.Health.Log}}{{.ExitCode}} {{.Output}}{{end}}"
     assert say("inspect", "--format", template, "web") == "0 fine\n"
+    world.locks.pop().release()
+    world.exited(web, 0, STARTED, FINISHED)
+    assert show(say, "web")["State"]["Health"] == {"Status": "stopped", "FailingStreak": 0, "Log": log}
+
+
+def test_how_the_health_is_checked(world: Any, say: Say) -> None:
+    health = Health(test=("CMD", "a"), interval=0, start_period=7, on_failure="kill")
+    world.add(2, "box", CREATED, health=health)
+    world.add(3, "unchecked", CREATED, health=Health(test=("NONE",)))
+    config = show(say, "box")["Config"]
+    assert config["Healthcheck"] == {
+        "Test": ["CMD", "a"],
+        "Interval": 0,
+        "Timeout": 30 * 10**9,
+        "StartPeriod": 7,
+        "Retries": 3,
+    }
+    assert config["HealthcheckOnFailureAction"] == "kill"
+    assert show(say, "unchecked")["Config"]["Healthcheck"] == {"Test": ["NONE"]}
 
 
 def test_exposed_ports_are_among_the_ports(rich: str, say: Say) -> None:

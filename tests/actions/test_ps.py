@@ -243,13 +243,15 @@ def test_states_and_health_in_podmans_words(world: Any, say: Say, monkeypatch: p
 
 def test_health_is_shown_while_it_runs(three: Any, say: Say) -> None:
     run_directory = Path(three.paths.run, "containers", "3" * 64)
-    (run_directory / "health.json").write_text('{"schema": 1, "status": "healthy"}')
+    health = '{"schema": 1, "status": "healthy", "failingStreak": 0, "log": []}'
+    (run_directory / "health.json").write_text(health)
     assert say("ps", "--format", "{{.Status}}|{{.HealthStatus}}") == "Up 9 minutes (healthy)|healthy\n"
     assert say("ps", "-q", "-f", "health=healthy") == "333333333333\n"
     (run_directory / "health.json").write_text("{")
     assert say("ps", "--format", "{{.Status}}|{{.HealthStatus}}") == "Up 9 minutes|\n"
     three.locks.pop().release()
-    (run_directory / "health.json").write_text('{"schema": 1, "status": "healthy"}')
+    health = '{"schema": 1, "status": "healthy", "failingStreak": 0, "log": []}'
+    (run_directory / "health.json").write_text(health)
     assert say("ps", "-l", "--format", "{{.HealthStatus}}") == "\n"
 
 
