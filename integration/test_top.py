@@ -60,6 +60,31 @@ def test_top_takes_ps_options_and_descriptors(cli: Cli, image: str, words: tuple
     assert rows(cli, "box", *words) == [["PID", "COMMAND"], ["1", "sleep"]]
 
 
+def test_top_sorts(cli: Cli, image: str) -> None:
+    script = "sleep 1 & for i in 2 3 4 5 6 7 8 9; do sleep 99$i & done; exec sleep 999"
+    cli(*DETACHED, "--name", "box", image, "sh", "-c", script)
+    eventually(lambda: "sleep 999" in cli("top", "box", "args").stdout)
+    pids = [int(row[0]) for row in rows(cli, "box", "-eo", "pid,args", "--sort=-pid")[1:]]
+    assert pids == sorted(pids, reverse=True) and len(pids) > 8
+    by_name = [row[1:] for row in rows(cli, "box", "-eo", "pid,args", "--sort", "args,-pid")[1:]]
+    assert by_name == sorted(by_name)
+
+
+def test_top_with_threads(cli: Cli, image: str) -> None:
+    """Those of the machine's own interpreter, bound into the container."""
+    binds = [word for name in ("usr", "lib", "lib64") for word in ("-v", f"/{name}:/{name}:ro")]
+    script = "import threading as t, time; [t.Thread(target=time.sleep, args=[900]).start() for _ in 'ab']"
+    cli(*DETACHED, "--name", "box", *binds, image, "/usr/bin/python3", "-c", script)
+    columns = ("-eTo", "pid,tid,nlwp,comm")
+    eventually(lambda: len(rows(cli, "box", *columns)) == 4)
+    assert rows(cli, "box", *columns) == [
+        ["PID", "SPID", "NLWP", "COMMAND"],
+        *(["1", number, "3", "python3"] for number in "123"),
+    ]
+    assert [row[:2] for row in rows(cli, "box", "-L", "--sort=-lwp")[1:]] == [["1", n] for n in "321"]
+    assert len(rows(cli, "box", "-ef")) == 2
+
+
 def test_top_with_the_hosts_pids(cli: Cli, image: str) -> None:
     cli(*DETACHED, "--name", "box", "--pid=host", image, "sleep", "999")
     assert rows(cli, "box", "pid", "args")[1:] == [[cli.inspect("box", "{{.State.Pid}}"), "sleep", "999"]]

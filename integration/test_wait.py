@@ -44,3 +44,15 @@ def test_a_restarting_container_has_not_ended(cli: Cli, image: str) -> None:
 def test_what_cannot_be_waited_for(cli: Cli, image: str, option: str) -> None:
     cli("create", "--name", "box", image, "true")
     cli("wait", option, "box", status=125)
+
+
+def test_the_first_of_several(cli: Cli, image: str) -> None:
+    cli("run", "--detach", "--rm", "--network=none", "--name", "slow", image, "sleep", "1000")
+    script = "while [ ! -e /go ]; do sleep 0.05; done; exit 4"
+    cli(*RUN, "--rm", image, "sh", "-c", script)
+    waiting = cli.start("wait", "--exit-first-match", "slow", "box")
+    cli("exec", "box", "touch", "/go")
+    assert waiting.communicate(timeout=20)[0] == b"4\n"
+    assert cli("wait", "--exit-first-match", *SOON, "--condition=running", "slow", "slow").stdout == "-1\n"
+    missing = cli("wait", "--exit-first-match", "nothing", status=125)
+    assert "no such container: nothing" in missing.stderr and missing.stdout == ""

@@ -68,7 +68,9 @@ def host_config(container: Container, request: dict[str, Any], spec: dict[str, A
         PortBindings=port_map(request["publish"]),
         RestartPolicy=Struct(Name=restart["policy"], MaximumRetryCount=restart["retries"]),
         AutoRemove=request["rm"],
-        VolumesFrom=[f"{name}:{mode}" if mode else name for name, mode in request.get("volumes_from") or ()]
+        VolumesFrom=[
+            f"{name}:{mode}" if mode else name for name, mode, *_ in request.get("volumes_from") or ()
+        ]
         or None,
         CapAdd=request["cap_add"],
         CapDrop=request["cap_drop"],

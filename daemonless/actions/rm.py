@@ -49,10 +49,16 @@ def _dependents(store: ContainerStore, container: Container) -> list[Container]:
     sources = [container]
     while sources:
         source = sources.pop(0)
-        names = {source.name, source.id}
         for other in list(others.values()):
-            given = [name for name, _ in other.record["request"].get("volumes_from") or ()]
-            if any(name in names or (len(name) >= _SHORT and source.id.startswith(name)) for name in given):
+            given = other.record["request"].get("volumes_from") or ()
+            if any(_is_from(source, *entry) for entry in given):
                 sources.append(others.pop(other.id))
                 found.append(other)
     return found
+
+
+def _is_from(source: Container, name: str, _mode: str, source_id: str = "") -> bool:
+    """Whether an entry of --volumes-from means this container; older records hold no id."""
+    if source_id:
+        return source_id == source.id
+    return name in (source.name, source.id) or (len(name) >= _SHORT and source.id.startswith(name))

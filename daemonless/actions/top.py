@@ -18,9 +18,6 @@ def main(args: Args) -> int:
     store = ContainerStore(args.paths)
     words = list(args.words)
     container = first_container(store, words, latest=args.latest, ways="--latest")
-    chosen, headings = choose(words)
-    processes = Processes(container)
-    rows = [[column.heading for column in chosen]] if headings else []
-    rows += [[column.cell(processes, process) for column in chosen] for process in processes.all]
-    print(columns.table(rows), end="")
+    choice = choose(words)
+    print(columns.table(choice.rows(Processes(container))), end="")
     return 0

@@ -221,6 +221,7 @@ _PS: dict[str, Column] = _PODMAN | {
         ("etime", "ELAPSED", lambda ps, p: _ps_elapsed(p)),
         ("etimes", "ELAPSED", lambda ps, p: str(int(_elapsed(p)))),
         ("gid", "GID", lambda ps, p: str(ps.gid(_id(p, "Gid", _EFFECTIVE)))),
+        ("lwp", "LWP", lambda ps, p: str(ps.thread(p))),
         ("lstart", "STARTED", lambda ps, p: _start_as(p, "%a %b %e %H:%M:%S %Y")),
         ("nlwp", "NLWP", lambda ps, p: str(p.threads)),
         ("pcpu", "%CPU", lambda ps, p: f"{_percent(p):.1f}"),
@@ -229,6 +230,7 @@ _PS: dict[str, Column] = _PODMAN | {
         ("ruid", "RUID", lambda ps, p: str(ps.uid(_id(p, "Uid", _REAL)))),
         ("s", "S", lambda ps, p: p.state),
         ("sid", "SID", lambda ps, p: str(ps.inside(p, "NSsid"))),
+        ("spid", "SPID", lambda ps, p: str(ps.thread(p))),
         ("start", "START", lambda ps, p: _ps_start(p)),
         ("stat", "STAT", _ps_state),
         ("stime", "STIME", lambda ps, p: _ps_start(p)),
@@ -251,6 +253,7 @@ _PS_SYNONYMS = {
     "session": "sid",
     "start_time": "stime",
     "thcount": "nlwp",
+    "tid": "spid",
     "tname": "tty",
     "tt": "tty",
     "ucmd": "comm",
@@ -259,18 +262,64 @@ _PS_SYNONYMS = {
 }
 DEFAULT = ("user", "pid", "ppid", "pcpu", "etime", "tty", "time", "args")
 # The standard formats of ps(1), by the option that chooses them; the headings that differ.
-_PS_BASIC = ("pid", "tty=TTY", "time", "cmd")
+_PS_BASIC = ("pid", "tty=TTY", "time", "comm=CMD")
 _PS_FULL = ("user=UID", "pid", "ppid", "c", "stime", "tty=TTY", "time", "cmd")
 _PS_USER = ("user", "pid", "pcpu", "pmem", "vsz", "rss", "tty=TTY", "stat", "start", "time", "args")
 _PS_LETTERS = {"f": _PS_FULL, "F": _PS_FULL, "u": _PS_USER}
+# Threads, and the columns that come with them: what they are in the basic format, and after which.
+_PS_THREADS: dict[str, dict[str, tuple[str, ...]]] = {
+    "T": {"pid": ("spid",)},
+    "L": {"pid": ("lwp",), "c": ("nlwp",)},
+    "H": {},
+}
 _SELECTION = frozenset("eAadxwrg")  # they choose among processes, or how wide lines are: all of both
+# What is compared instead of the cell's text.
+_SORT_KEYS: dict[str, Callable[[Process], float]] = {
+    "time": lambda p: p.cpu_ticks,
+    "etime": _elapsed,
+    **dict.fromkeys(("start", "stime", "lstart"), lambda p: p.start_ticks),
+}
 
 
 # --- choices ----------------------------------------------------------------------------------
 
 
-def choose(words: list[str]) -> tuple[list[Column], bool]:
-    """Return the columns that the words after the container ask for, and whether to print headings.
+class Choice(Record):
+    """What a table of processes is to show."""
+
+    columns: tuple[Column, ...]
+    headings: bool = True
+    threads: bool = False  # a row for each of them
+    order: tuple[tuple[str, bool], ...] = ()  # ps keywords to sort by, and whether the largest comes first
+
+    def rows(self, processes: Processes) -> list[list[str]]:
+        """Return the cells of the table, headings first."""
+        found = processes.all
+        if self.threads:
+            found = [thread for process in found for thread in process.split() if processes.thread(thread)]
+        for name, is_reverse in reversed(self.order):
+            found = sorted(found, key=_sort_key(processes, name), reverse=is_reverse)
+        rows = [[column.heading for column in self.columns]] if self.headings else []
+        return rows + [[column.cell(processes, process) for column in self.columns] for process in found]
+
+
+def _sort_key(processes: Processes, name: str) -> Callable[[Process], tuple[float, str]]:
+    """Return the key to sort processes by a column: as a number if it is one."""
+
+    def key(process: Process) -> tuple[float, str]:
+        if name in _SORT_KEYS:
+            return _SORT_KEYS[name](process), ""
+        text = _PS[name].cell(processes, process)
+        try:
+            return float(text), ""
+        except ValueError:
+            return 0, text
+
+    return key
+
+
+def choose(words: list[str]) -> Choice:
+    """Return what the words after the container ask for.
 
     The words are podman's descriptors or options of ps(1). Raises UsageError for others.
     """
@@ -278,8 +327,8 @@ def choose(words: list[str]) -> tuple[list[Column], bool]:
         words = words[1:]
     names = [name for word in words for name in word.replace(",", " ").split()] or list(DEFAULT)
     if not words or all(name in _PODMAN or name in _CODES for name in names):
-        return [_PODMAN[_CODES.get(name, name)] for name in names], True
-    if words[0][:1] == "-" or _SELECTION.union("uoh").issuperset(words[0]):
+        return Choice(columns=tuple(_PODMAN[_CODES.get(name, name)] for name in names))
+    if words[0][:1] == "-" or _SELECTION.union("uohHk").issuperset(words[0]):
         return _ps_options(words)
     unknown = next(name for name in names if name not in _PODMAN and name not in _CODES)
     raise UsageError(
@@ -287,11 +336,13 @@ def choose(words: list[str]) -> tuple[list[Column], bool]:
     )
 
 
-def _ps_options(words: list[str]) -> tuple[list[Column], bool]:
+def _ps_options(words: list[str]) -> Choice:
     """Read a command line of ps(1): what chooses columns is obeyed, all processes are shown anyway."""
     formats: list[str] = []
     standard: tuple[str, ...] = _PS_BASIC
-    headings = True
+    more: dict[str, tuple[str, ...]] = {}
+    order: list[tuple[str, bool]] = []
+    headings, threads = True, False
     rest = list(words)
     while rest:
         word = rest.pop(0)
@@ -299,6 +350,8 @@ def _ps_options(words: list[str]) -> tuple[list[Column], bool]:
             name, _, text = word[2:].partition("=")
             if name == "format":
                 formats.append(text or _following(rest, word))
+            elif name == "sort":
+                order += _ps_order(text or _following(rest, word))
             elif name in ("no-headers", "no-heading", "no-headings", "noheaders", "noheading"):
                 headings = False
             elif name not in ("headers", "deselect", "cumulative"):
@@ -310,14 +363,38 @@ def _ps_options(words: list[str]) -> tuple[list[Column], bool]:
             if letter in "oO":
                 formats.append(letters or _following(rest, word))
                 letters = ""
+            elif letter == "k" and word[0] != "-":
+                order += _ps_order(letters or _following(rest, word))
+                letters = ""
             elif letter in _PS_LETTERS:
                 standard = _PS_LETTERS[letter]
+            elif letter in _PS_THREADS and (letter != "T" or word[0] == "-"):
+                threads = True
+                more = _PS_THREADS[letter]
             elif letter == "h" and word[0] != "-":
                 headings = False
             elif letter not in _SELECTION:
                 raise _refused(word)
-    columns = [column for text in formats or [",".join(standard)] for column in _ps_columns(text)]
-    return columns, headings and any(column.heading for column in columns)
+    widened = [name for item in standard for name in (item, *more.get(item, ()))]
+    columns = tuple(column for text in formats or [",".join(widened)] for column in _ps_columns(text))
+    return Choice(
+        columns=columns,
+        headings=headings and any(column.heading for column in columns),
+        threads=threads,
+        order=tuple(order),
+    )
+
+
+def _ps_order(text: str) -> list[tuple[str, bool]]:
+    """Read the argument of --sort: keywords with commas between, each after a + or a - for reverse."""
+    order = []
+    for item in text.split(","):
+        name = item.removeprefix("+").removeprefix("-")
+        name = _PS_SYNONYMS.get(name, name)
+        if name not in _PS:
+            raise _unknown_keyword(name)
+        order.append((name, item[:1] == "-"))
+    return order
 
 
 def _ps_columns(text: str) -> list[Column]:
@@ -327,9 +404,7 @@ def _ps_columns(text: str) -> list[Column]:
         name, equals, heading = item.partition("=")
         column = _PS.get(_PS_SYNONYMS.get(name, name))
         if column is None and name:
-            raise UsageError(
-                f"unknown ps format keyword {printable(name)}", f"the keywords are {' '.join(sorted(_PS))}"
-            )
+            raise _unknown_keyword(name)
         if column is not None:
             columns.append(column.replace(heading=heading) if equals else column)
     return columns
@@ -341,8 +416,15 @@ def _following(rest: list[str], word: str) -> str:
     return rest.pop(0)
 
 
+def _unknown_keyword(name: str) -> UsageError:
+    return UsageError(
+        f"unknown ps format keyword {printable(name)}", f"the keywords are {' '.join(sorted(_PS))}"
+    )
+
+
 def _refused(word: str) -> UsageError:
     return UsageError(
         f"unsupported ps option {printable(word)}",
-        "use -ef, aux, or -o with keywords; or the program of the image: daemonless exec CONTAINER ps ...",
+        "use -ef, aux, -T, -L, --sort=KEYWORD or -o KEYWORD,...; "
+        "or the program of the image: daemonless exec CONTAINER ps ...",
     )

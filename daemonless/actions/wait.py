@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import time
 
-from daemonless.actions.each import for_each
+from daemonless.actions.each import for_each, report
 from daemonless.containers import ending
 from daemonless.containers.instant import duration
 from daemonless.containers.store import Container, ContainerStore
-from daemonless.errors import Conflict, NotFound, UsageError
+from daemonless.errors import Conflict, DaemonlessError, NotFound, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from daemonless.actions.args import Args
 
 ENDED = ("stopped", "exited")
@@ -46,7 +49,33 @@ def main(args: Args) -> int:
             return str(ending.wait(container))
         return _wait_for(container, conditions, seconds)
 
+    if args.exit_first_match:
+        return _first(names, wait)
     return for_each(names, wait)
+
+
+def _first(names: Iterable[str], wait: Callable[[str], str]) -> int:
+    """Print what one of the containers gives, whichever is the first; a child waits for each."""
+    answers, theirs = os.pipe()
+    children = []
+    for name in names:
+        if child := os.fork():
+            children.append(child)
+            continue
+        try:
+            os.write(theirs, wait(name).encode() + b"\n")
+        except DaemonlessError as error:
+            report(error)
+        finally:
+            os._exit(0)
+    os.close(theirs)
+    answer = os.read(answers, 100).partition(b"\n")[0].decode()
+    for child in children:
+        os.kill(child, 9)
+        os.waitpid(child, 0)
+    if answer:
+        print(answer)
+    return 0 if answer else 125
 
 
 def _conditions(given: tuple[str, ...]) -> set[str]:

@@ -32,6 +32,9 @@ def wait(
     ignore: Annotated[
         bool, typer.Option("--ignore", help="Print -1 for containers that do not exist.")
     ] = False,
+    exit_first_match: Annotated[
+        bool, typer.Option("--exit-first-match", help="Wait for one of the containers, whichever it is.")
+    ] = False,
     latest: selection.Latest = False,
 ) -> None:
     """Wait until containers have ended and print the exit status of each.

@@ -26,12 +26,13 @@ _MAX_ARGUMENTS = 1 << 16  # bytes shown of a command line
 
 
 class Process:
-    """One process: /proc/PID/stat and status, read once."""
+    """One process, or one of its threads: /proc/PID/stat and status, read once."""
 
-    def __init__(self, pid: int) -> None:
+    def __init__(self, pid: int, thread: int = 0) -> None:
         """Read it; raises FileNotFoundError or ProcessLookupError if it is gone."""
         self.host_pid = pid
-        text = read_file(f"/proc/{pid}/stat", 1 << 16, what="stat").decode("utf-8", "backslashreplace")
+        self._directory = f"/proc/{pid}/task/{thread}" if thread else f"/proc/{pid}"
+        text = read_file(f"{self._directory}/stat", 1 << 16, what="stat").decode("utf-8", "backslashreplace")
         name, _, rest = text.partition("(")[2].rpartition(")")
         fields = rest.split()  # the third of proc_pid_stat(5) and on
         self.comm = name
@@ -45,10 +46,22 @@ class Process:
         self.start_ticks = int(fields[19])  # since boot
         self.virtual = int(fields[20])  # bytes
         self.status: dict[str, list[str]] = {}
-        text = read_file(f"/proc/{pid}/status", 1 << 16, what="status").decode("utf-8", "backslashreplace")
+        text = read_file(f"{self._directory}/status", 1 << 16, what="status").decode(
+            "utf-8", "backslashreplace"
+        )
         for line in text.splitlines():
             key, _, value = line.partition(":")
             self.status[key] = value.split()
+
+    def split(self) -> list[Process]:
+        """Return its threads, the first of which is the process's own."""
+        found = []
+        try:
+            for name in os.listdir(f"{self._directory}/task"):
+                found.append(Process(self.host_pid, int(name)))
+        except OSError:  # it, or one of them, has just ended
+            pass
+        return sorted(found, key=lambda thread: thread.number("Pid"))
 
     def number(self, key: str, default: int = 0) -> int:
         """Return the first number of a line of status."""
@@ -65,7 +78,7 @@ class Process:
 
     def _read(self, name: str) -> bytes:
         try:
-            fd = os.open(f"/proc/{self.host_pid}/{name}", os.O_RDONLY | os.O_CLOEXEC)
+            fd = os.open(f"{self._directory}/{name}", os.O_RDONLY | os.O_CLOEXEC)
         except OSError:
             return b""
         try:
@@ -100,7 +113,11 @@ class Processes:
         self._names: dict[str, dict[int, str]] = {}
 
     def pid(self, process: Process) -> int:
-        """Return the container's own pid of a process."""
+        """Return the container's own pid of a process, also of that which a thread belongs to."""
+        return self.inside(process, "NStgid")
+
+    def thread(self, process: Process) -> int:
+        """Return the container's own id of a thread; that of a process is its pid."""
         return self.inside(process, "NSpid")
 
     def inside(self, process: Process, key: str) -> int:

@@ -180,7 +180,8 @@ class RunRequest(Record):
     host_ulimits: bool = False
 
     mounts: tuple[Mount, ...] = ()
-    volumes_from: tuple[tuple[str, str], ...] = ()  # container, and ro, rw or nothing
+    # container as it was named, and ro, rw or nothing; from `create` on its id as well
+    volumes_from: tuple[tuple[str, ...], ...] = ()
     image_volume: str = "bind"  # what becomes of the image's VOLUMEs: bind, tmpfs or ignore
     secrets: tuple[Secret, ...] = ()
     devices: tuple[Device, ...] = ()

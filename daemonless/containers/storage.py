@@ -71,7 +71,8 @@ def prepare(
     taken in the order of the volumes' names, so that two makers never wait for each other. Raises
     NotFound for a container of --volumes-from or a secret that does not exist.
     """
-    mounts = {mount.destination: mount for mount in _from_containers(paths, request)}
+    sources = _sources(paths, request)
+    mounts = {mount.destination: mount for mount in _from_containers(sources)}
     borrowed = {mount.source for mount in mounts.values() if mount.type == "volume"}
     mounts.update((mount.destination, mount) for mount in request.mounts)
     for destination in _image_destinations(image_volumes, warn):
@@ -84,7 +85,8 @@ def prepare(
             mounts[destination] = mount.replace(source=name)
             names[name] = not mount.source
     secrets = _copy_secrets(paths, request.secrets, staging)
-    prepared = Prepared(request.replace(mounts=tuple(mounts.values()), secrets=secrets))
+    given = tuple((name, mode, source.id) for source, name, mode in sources)
+    prepared = Prepared(request.replace(mounts=tuple(mounts.values()), secrets=secrets, volumes_from=given))
     try:
         _hold(paths, prepared, names, borrowed)
         volumes = {volume.name: volume for volume in prepared.held}
@@ -136,11 +138,16 @@ def secret_variables(container: Container, request: RunRequest) -> tuple[str, ..
     )
 
 
-def _from_containers(paths: Paths, request: RunRequest) -> Iterable[Mount]:
-    """Yield the binds and volumes of the containers of --volumes-from."""
+def _sources(paths: Paths, request: RunRequest) -> list[tuple[Container, str, str]]:
+    """Return the containers of --volumes-from, each with the name it was given by and the mode."""
     store = ContainerStore(paths)
-    for name, mode in request.volumes_from:
-        theirs = RunRequest.from_dict(store.find(name).record["request"])
+    return [(store.find(name), name, mode) for name, mode, *_ in request.volumes_from]
+
+
+def _from_containers(sources: list[tuple[Container, str, str]]) -> Iterable[Mount]:
+    """Yield the binds and volumes of the containers of --volumes-from."""
+    for source, _, mode in sources:
+        theirs = RunRequest.from_dict(source.record["request"])
         for mount in theirs.mounts:
             if mount.type == "tmpfs":
                 continue

@@ -26,14 +26,35 @@ from daemonless.errors import UsageError
     ],
 )
 def test_words_choose_columns(words: str, headings: str) -> None:
-    columns, shown = choose(words.split())
-    assert " ".join(column.heading for column in columns) == headings
-    assert shown
+    choice = choose(words.split())
+    assert " ".join(column.heading for column in choice.columns) == headings
+    assert choice.headings
 
 
 @pytest.mark.parametrize("words", ["-e --no-headers", "axh", "-o pid= -o comm="])
 def test_headings_can_be_left_out(words: str) -> None:
-    assert not choose(words.split())[1]
+    assert not choose(words.split()).headings
+
+
+@pytest.mark.parametrize(
+    ("words", "headings"),
+    [
+        ("-T", "PID SPID TTY TIME CMD"),
+        ("-eL", "PID LWP TTY TIME CMD"),
+        ("-efL", "UID PID LWP PPID C NLWP STIME TTY TIME CMD"),
+        ("axH", "PID TTY TIME CMD"),
+        ("-eTo pid,tid", "PID SPID"),
+    ],
+)
+def test_threads(words: str, headings: str) -> None:
+    choice = choose(words.split())
+    assert choice.threads
+    assert " ".join(column.heading for column in choice.columns) == headings
+
+
+@pytest.mark.parametrize("words", ["-eo pid --sort=-pcpu,+pid", "-eo pid --sort -%cpu,pid", "axk -pcpu,pid"])
+def test_an_order(words: str) -> None:
+    assert choose(words.split()).order == (("pcpu", True), ("pid", False))
 
 
 @pytest.mark.parametrize(
@@ -42,7 +63,8 @@ def test_headings_can_be_left_out(words: str) -> None:
         ("bogus", "unknown format descriptor bogus"),
         ("pid bogus", "unknown format descriptor bogus"),
         ("-o pid,bogus", "unknown ps format keyword bogus"),
-        ("-T", "unsupported ps option -T"),
+        ("-M", "unsupported ps option -M"),
+        ("--sort=pid,bogus", "unknown ps format keyword bogus"),
         ("--forest", "unsupported ps option --forest"),
         ("-eo", "the ps option -eo needs a list of keywords"),
     ],
