@@ -142,8 +142,10 @@ def _of_image(section: dict[str, Any], warn: Callable[[str], None]) -> Health:
         test = _test(check.get("Test") or [])
         if test is None:
             raise ValueError("its Test is no command")
-        values: dict[str, Any] = {field: _number(check, key, _LONGEST) for field, key in _TIMES.items()}
-        retries = _number(check, "Retries", _MOST_RETRIES)
+        values: dict[str, Any] = {
+            field: _number(check, key, _SHORTEST, _LONGEST) for field, key in _TIMES.items()
+        }
+        retries = _number(check, "Retries", 1, _MOST_RETRIES)
     except ValueError as error:
         warn(f"ignoring the image's health check: {error}")
         return Health(shell=_shell(section))
@@ -163,11 +165,13 @@ def _test(words: Any) -> tuple[str, ...] | None:
     return tuple(words)
 
 
-def _number(check: dict[str, Any], key: str, most: int) -> int | None:
-    value = check.get(key) or 0
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= most:
-        raise ValueError(f"{key} {printable(str(value))} is not a number from 0 on")
-    return value or None
+def _number(check: dict[str, Any], key: str, least: int, most: int) -> int | None:
+    value = check.get(key)
+    if value in (None, 0) and value is not False:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        raise ValueError(f"its {key} is {printable(str(value))}, not a number from {least} on")
+    return value
 
 
 def _shell(section: dict[str, Any]) -> tuple[str, ...]:

@@ -323,14 +323,15 @@ class _Monitor:
     def _delay(self, record: dict[str, Any]) -> float | None:
         """Return how many seconds to wait before the next run, or None if there is none."""
         record["stoppedByUser"] = self.stopped or self._is_marked(protocol.STOP_MARK)
+        restarted, self.restarted = self.restarted, False
         if record["stoppedByUser"] or self.ending:
             return None
         if self._is_marked(protocol.RESTART_MARK):
             unlink_if_there(protocol.RESTART_MARK)
             self.next_restarts, self.back_off = 0, None  # a person's restart begins anew
             return 0.0
-        if self.restarted:
-            self.next_restarts, self.restarted = self.restarts + 1, False
+        if restarted:
+            self.next_restarts = self.restarts + 1
             return 0.0
         policy = self.job.policy
         if policy is None or not policy.applies(record["exitCode"], self.restarts):

@@ -128,7 +128,7 @@ def test_the_image_completes_what_was_not_given() -> None:
     assert completed(asked(health_retries=1), OF_IMAGE).retries == 1
 
 
-@pytest.mark.parametrize("check", [None, {}, {"Test": []}, {"Test": None, "Interval": 5}])
+@pytest.mark.parametrize("check", [None, {}, {"Test": []}, {"Test": None, "Interval": SECOND}])
 def test_an_image_without_a_check(check: Any) -> None:
     assert not completed(Health(), check).is_checked
     assert completed(asked(health_cmd="x"), check).test == ("CMD-SHELL", "x")
@@ -154,6 +154,7 @@ def test_off() -> None:
         {"Test": ["CMD-SHELL", 1]},
         {"Test": ["CMD", "a\0"]},
         {"Test": ["CMD", "x"], "Interval": -1},
+        {"Test": ["CMD", "x"], "Interval": 1},
         {"Test": ["CMD", "x"], "Timeout": "5s"},
         {"Test": ["CMD", "x"], "StartPeriod": 1.5},
         {"Test": ["CMD", "x"], "Retries": True},
