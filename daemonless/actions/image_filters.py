@@ -10,11 +10,56 @@ from daemonless.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
+    from daemonless.config import Paths
+    from daemonless.images.family import Family
     from daemonless.images.store import Image, ImageStore
 
     Test = Callable[[Image], bool]
+
+KEYS = (
+    *("after", "before", "containers", "dangling", "digest", "id", "intermediate", "label", "label!"),
+    *("manifest", "readonly", "reference", "since", "until"),
+)
+
+
+class Context:
+    """What images are to each other and to containers, found out when first asked."""
+
+    def __init__(self, paths: Paths, images: Sequence[Image]) -> None:
+        self._paths = paths
+        self._images = images
+        self._family: Family | None = None
+        self._counts: dict[str, int] | None = None
+
+    @property
+    def family(self) -> Family:
+        """Which image was built on which."""
+        if self._family is None:
+            from daemonless.images.family import Family  # noqa: PLC0415 - few ask
+
+            self._family = Family(self._images)
+        return self._family
+
+    def containers_of(self, image: Image) -> int:
+        """Return how many containers use the image."""
+        if self._counts is None:
+            from daemonless.containers.store import ContainerStore  # noqa: PLC0415 - few ask
+
+            self._counts = {}
+            for container in ContainerStore(self._paths).containers():
+                used = container.record["imageId"]
+                self._counts[used] = self._counts.get(used, 0) + 1
+        return self._counts.get(image.id, 0)
+
+    def is_intermediate(self, image: Image) -> bool:
+        """Return whether it has no name, but images built on it."""
+        return not image.names and bool(self.family.children(image))
+
+    def intermediate(self) -> set[str]:
+        """Return the manifest digests of all intermediate images."""
+        return {image.digest for image in self._images if self.is_intermediate(image)}
 
 
 class Filters:
@@ -24,8 +69,11 @@ class Filters:
     that does not exist.
     """
 
-    def __init__(self, filters: Iterable[str], store: ImageStore, reference: str | None) -> None:
+    def __init__(
+        self, filters: Iterable[str], store: ImageStore, reference: str | None, context: Context
+    ) -> None:
         self._store = store
+        self._context = context
         self._tests: dict[str, list[Test]] = {}
         self._patterns: list[str] = [reference] if reference else []
         for text in filters:
@@ -36,6 +84,10 @@ class Filters:
                 self._patterns.append(value)
             else:
                 self._tests.setdefault(key, []).append(self._test(key, value))
+
+    def names(self, key: str) -> bool:
+        """Return whether a filter of this key was given."""
+        return key in self._tests
 
     def let_through(self, image: Image) -> bool:
         """Return whether an image passes all filters that concern it as a whole."""
@@ -48,10 +100,20 @@ class Filters:
         """Return whether a name (empty for a nameless image) matches the references asked for."""
         return not self._patterns or any(matches_reference(pattern, name) for pattern in self._patterns)
 
+    _questions: dict[str, Callable[[Context, Image], bool]] = {  # noqa: RUF012 - constant
+        "containers": lambda context, image: context.containers_of(image) > 0,
+        # what others were built on is not litter
+        "dangling": lambda context, image: not image.names and not context.is_intermediate(image),
+        "intermediate": Context.is_intermediate,
+        "manifest": lambda context, image: False,  # lists of images are not listed among them
+        "readonly": lambda context, image: False,  # there is one store, which can be written
+    }
+
     def _test(self, key: str, value: str) -> Test:
-        if key == "dangling":
+        if key in ("containers", "dangling", "intermediate", "manifest", "readonly"):
             wanted = _boolean(key, value)
-            return lambda image: (not image.names) == wanted
+            answer = self._questions[key]
+            return lambda image: answer(self._context, image) == wanted
         if key in ("label", "label!"):
             name, equals, content = value.partition("=")
             wanted = key == "label"
@@ -61,16 +123,16 @@ class Filters:
         if key == "id":
             prefix = value.removeprefix("sha256:")
             return lambda image: image.id.partition(":")[2].startswith(prefix)
-        if key in ("before", "since"):
+        if key == "digest":
+            start = value if value.startswith("sha256:") else f"sha256:{value}"
+            return lambda image: any(each.startswith(start) for each in (image.source_digest, image.digest))
+        if key in ("after", "before", "since"):
             limit = _moment(self._store.resolve(value))
             return lambda image: _moment(image) < limit if key == "before" else _moment(image) > limit
         if key == "until":
             end = parse_instant(value, time.time_ns())
             return lambda image: _moment(image) < end
-        raise UsageError(
-            f'unknown filter "{key}"',
-            "the filters are before, dangling, id, label, reference, since and until",
-        )
+        raise UsageError(f'unknown filter "{key}"', f"the filters are {', '.join(sorted(KEYS))}")
 
 
 def _boolean(key: str, value: str) -> bool:

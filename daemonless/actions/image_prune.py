@@ -7,7 +7,7 @@ import os
 from daemonless import events
 from daemonless.actions import columns
 from daemonless.actions.confirm import confirm
-from daemonless.actions.image_filters import Filters
+from daemonless.actions.image_filters import Context, Filters
 from daemonless.containers import needs
 from daemonless.containers.store import ContainerStore
 from daemonless.errors import Conflict, UsageError
@@ -54,14 +54,17 @@ def candidates(paths: Paths, filters: Sequence[str], *, every: bool) -> list[Ima
         raise UsageError(
             f"{min(keys - _KEYS)} is not a filter of prune", f"the keys are {', '.join(sorted(_KEYS))}"
         )
-    chosen = Filters(filters, store, None)
+    images = store.images()
+    context = Context(paths, images)
+    chosen = Filters(filters, store, None, context)
     with store.lock():  # against a removal, which is half done in between
         garbage.needed(store, needs.users(paths))
-    used = {container.record["imageId"] for container in ContainerStore(paths).containers()}
     return [
         image
-        for image in store.images()
-        if (every or not image.names) and image.id not in used and chosen.let_through(image)
+        for image in images
+        if (every or not (image.names or context.is_intermediate(image)))
+        and not context.containers_of(image)
+        and chosen.let_through(image)
     ]
 
 

@@ -6,10 +6,9 @@ import time
 
 from daemonless.actions import columns
 from daemonless.actions.format import Listing
-from daemonless.actions.image_filters import Filters
+from daemonless.actions.image_filters import Context, Filters
 from daemonless.actions.values import Struct
 from daemonless.containers.instant import rfc3339
-from daemonless.containers.store import ContainerStore
 from daemonless.images.store import Image, ImageStore
 
 TYPE_CHECKING = False
@@ -19,9 +18,7 @@ if TYPE_CHECKING:
     from daemonless.actions.args import Args
 
 NONE = "<none>"
-_DEFAULT = "table {{.Repository}}\t{{.Tag}}\t{{.ID}}\t{{.Created}}\t{{.Size}}"
-_WITH_DIGESTS = "table {{.Repository}}\t{{.Tag}}\t{{.Digest}}\t{{.ID}}\t{{.Created}}\t{{.Size}}"
-_HEADINGS = {"ID": "IMAGE ID", "CreatedAt": "CREATED AT", "CreatedSince": "CREATED"}
+_HEADINGS = {"ID": "IMAGE ID", "_history": "HISTORY", "CreatedAt": "CREATED AT", "CreatedSince": "CREATED"}
 _SORT = {
     "created": lambda row: (-row["_created"], row["Repository"], row["Tag"]),
     "id": lambda row: row["Id"],
@@ -34,7 +31,7 @@ _SORT = {
 class Row(Struct):
     """One line: an image under one of its names, with the fields of podman's templates."""
 
-    def __init__(self, image: Image, name: str, containers: _Containers, *, truncate: bool) -> None:
+    def __init__(self, image: Image, name: str, context: Context, *, truncate: bool) -> None:
         repository, tag = split_name(name)
         created = created_seconds(image)
         stamp = time.strftime("%Y-%m-%d %H:%M:%S +0000 UTC", time.gmtime(created)) if created else "N/A"
@@ -58,31 +55,42 @@ class Row(Struct):
             History=list(image.names),
             RepoTags=[each for each in image.names if "@" not in each],
             RepoDigests=repo_digests(image),
-            ParentId="",
             Dangling=not image.names,
             ReadOnly=False,
+            _history=", ".join(image.names),
             _created=created,
             _size=image.size,
         )
-        self._containers = containers
+        self._context = context
         self._image = image
 
-    def __missing__(self, field: str) -> int:
-        if field != "Containers":
+    def __missing__(self, field: str) -> Any:
+        if field == "Containers":
+            self[field] = self._context.containers_of(self._image)
+        elif field == "ParentId":
+            parent = self._context.family.parent(self._image)
+            self[field] = parent.id.partition(":")[2] if parent else ""
+        elif field == "Label":
+            return self.label
+        else:
             raise KeyError(field)
-        return self._containers.count(self._image.id)
+        return self[field]
+
+    def label(self, key: str) -> str:
+        """Return the value of a label, empty if it is not set: docker's `{{.Label "key"}}`."""
+        return self._image.labels.get(key, "")
 
     def complete(self) -> dict[str, Any]:
         """Return all public fields."""
-        fields = {name: value for name, value in self.items() if name[0] != "_"}
-        return {**fields, "Containers": self["Containers"]}
+        late = {name: self[name] for name in ("Containers", "ParentId")}
+        return {**{name: value for name, value in self.items() if name[0] != "_"}, **late}
 
     def as_json(self) -> dict[str, Any]:
         """Return what `--format json` shows of the image, in podman's shape."""
         created = self["_created"]
         return {
             "Id": self["Id"],
-            "ParentId": "",
+            "ParentId": self["ParentId"],
             "RepoTags": self["RepoTags"],
             "RepoDigests": self["RepoDigests"],
             "Size": self["_size"],
@@ -99,46 +107,44 @@ class Row(Struct):
         }
 
 
-class _Containers:
-    """How many containers use each image, counted when first asked."""
-
-    def __init__(self, args: Args) -> None:
-        self._args = args
-        self._counts: dict[str, int] | None = None
-
-    def count(self, image_id: str) -> int:
-        if self._counts is None:
-            self._counts = {}
-            for container in ContainerStore(self._args.paths).containers():
-                used = container.record.get("imageId", "")
-                self._counts[used] = self._counts.get(used, 0) + 1
-        return self._counts.get(image_id, 0)
-
-
 def main(args: Args) -> int:
     """Print the images that the filters let through."""
     store = ImageStore(args.paths.data)
     images = store.images()
-    filters = Filters(args.filter or (), store, args.image)
-    containers = _Containers(args)
+    context = Context(args.paths, images)
+    filters = Filters(args.filter or (), store, args.image, context)
+    hidden = set() if args.all or filters.names("intermediate") else context.intermediate()
+    chosen = [image for image in images if image.digest not in hidden and filters.let_through(image)]
+    for line in store.damaged:
+        args.warn(line)
+    if args.tree:
+        from daemonless.actions.images_tree import render  # noqa: PLC0415 - seldom asked for
+
+        shown = [image for image in chosen if any(map(filters.shows_name, image.names or ("",)))]
+        print(render(shown, context), end="")
+        return 0
     rows = [
-        Row(image, name, containers, truncate=not args.no_trunc)
-        for image in images
-        if filters.let_through(image)
+        Row(image, name, context, truncate=not args.no_trunc)
+        for image in chosen
         for name in image.names or ("",)
         if filters.shows_name(name)
     ]
     rows.sort(key=_SORT[args.sort])
-    for line in store.damaged:
-        args.warn(line)
     if args.quiet:
         ids = dict.fromkeys(f"sha256:{row['Id']}" if args.no_trunc else row["Id"][:12] for row in rows)
         print("".join(f"{identity}\n" for identity in ids), end="")
         return 0
-    template = args.format or (_WITH_DIGESTS if args.digests else _DEFAULT)
+    template = args.format or _table(args)
     as_json = [row.as_json() for row in _one_of_each(rows)] if template.strip() == "json" else None
     print(Listing(rows, _HEADINGS).render(template, noheading=args.noheading, as_json=as_json), end="")
     return 0
+
+
+def _table(args: Args) -> str:
+    digest = ["Digest"] if args.digests else []
+    history = ["_history"] if args.history else []
+    fields = ["Repository", "Tag", *digest, "ID", "Created", "Size", *history]
+    return "table " + "\t".join(f"{{{{.{field}}}}}" for field in fields)
 
 
 def _one_of_each(rows: list[Row]) -> list[Row]:

@@ -27,7 +27,7 @@ def images(
         typer.Option(
             "--all",
             "-a",
-            help="List images without a name too, as is the default.",
+            help="List images too that have no name and that others were built on.",
             rich_help_panel=selection.SELECTION,
         ),
     ] = False,
@@ -37,7 +37,8 @@ def images(
             "--filter",
             "-f",
             metavar="KEY=VALUE",
-            help="List what matches before, dangling, id, label, reference, since or until; repeatable.",
+            help="List what matches before, containers, dangling, digest, id, intermediate, label, manifest,"
+            " readonly, reference, since or until; repeatable.",
             rich_help_panel=selection.SELECTION,
         ),
     ] = None,
@@ -54,6 +55,18 @@ def images(
             rich_help_panel=selection.OUTPUT,
         ),
     ] = None,
+    history: Annotated[
+        bool,
+        typer.Option("--history", help="Show all names of each image too.", rich_help_panel=selection.OUTPUT),
+    ] = False,
+    tree: Annotated[
+        bool,
+        typer.Option(
+            "--tree",
+            help="Show each image once, with its names and its use of disk.",
+            rich_help_panel=selection.OUTPUT,
+        ),
+    ] = False,
     no_trunc: selection.NoTrunc = False,
     noheading: selection.Noheading = False,
     sort: Annotated[

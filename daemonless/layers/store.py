@@ -45,6 +45,20 @@ def diff_id_of(name: str) -> str:
     return f"{'sha512' if len(name) == 128 else 'sha256'}:{name}"
 
 
+def unpacked_size(data: str, diff_id: str) -> int | None:
+    """Return the bytes of a layer's files, whatever map it was unpacked with; None if there are none."""
+    try:
+        keys = os.listdir(f"{data}/layers")
+    except FileNotFoundError:
+        return None
+    for key in keys:
+        try:
+            return recorded_size(f"{data}/layers/{key}/{Digest(diff_id).hex}")
+        except (FileNotFoundError, InvalidData):
+            continue
+    return None
+
+
 def recorded_size(directory: str) -> int:
     """Return the bytes of the files of the layer unpacked in `directory`, as found when it was.
 

@@ -56,4 +56,4 @@ def test_names_with_ports_and_digests():
 @pytest.mark.parametrize("text", ["dangling", "dangling=perhaps", "unknown=1", "until=never"])
 def test_bad_filters(text):
     with pytest.raises(UsageError):
-        Filters([text], None, None)
+        Filters([text], None, None, None)

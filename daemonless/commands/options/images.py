@@ -1,0 +1,16 @@
+"""Which images a command is about."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from daemonless.commands import complete
+
+_HELP = "The image's name, ID or the beginning of its ID."
+
+Image = Annotated[
+    str,
+    typer.Argument(metavar="IMAGE", help=_HELP, autocompletion=complete.images),
+]
