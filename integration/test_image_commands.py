@@ -167,3 +167,28 @@ def test_a_damaged_image_hides_no_other(fresh, pushed, image):
     fresh("rmi", pushed.name)
     fresh("pull", "-q", pushed.name)
     assert fresh(*LIST, pushed.name).lines == ["one", "two"]
+
+
+def test_what_a_removed_image_was_built_on_goes_with_it(fresh, image):
+    def build(below: str, name: str, *words: str) -> str:
+        fresh("create", "--network=none", "--name", "maker", below, "true")
+        identity = fresh("commit", "-q", "-m", name, "maker", *words).stdout.strip()
+        fresh("rm", "maker")
+        return identity
+
+    fresh("pull", "-q", image)
+    first = build(image, "first")
+    second = build(first, "second")
+    last = build(second, "last", "last:1")
+    hidden = fresh("images", "-q", "--filter", "intermediate=true").lines
+    assert set(hidden) == {second[:12], first[:12]}
+    assert fresh("rmi", "--no-prune", "last:1").lines[-1] == f"Deleted: {last}"
+    last = build(second, "last", "last:1")
+    fresh("create", "--network=none", "--name", "user", first, "true")
+    done = fresh("rmi", "last:1")
+    assert done.lines == ["Untagged: docker.io/library/last:1", f"Deleted: {last}", f"Deleted: {second}"]
+    assert fresh("rmi", "--force", first).lines == [f"Deleted: {first}"]
+    assert fresh("ps", "-aq").stdout == ""
+    build(build(image, "again"), "more")
+    assert len(fresh("rmi", "--all").lines) == 4
+    assert fresh("images", "-aq").stdout == ""

@@ -7,6 +7,7 @@ import time
 from daemonless.actions import columns
 from daemonless.actions.format import Listing
 from daemonless.actions.image_filters import Context, Filters
+from daemonless.actions.image_names import repo_digests, split_name
 from daemonless.actions.values import Struct
 from daemonless.containers.instant import rfc3339
 from daemonless.images.store import Image, ImageStore
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
     from daemonless.actions.args import Args
 
-NONE = "<none>"
 _HEADINGS = {"ID": "IMAGE ID", "_history": "HISTORY", "CreatedAt": "CREATED AT", "CreatedSince": "CREATED"}
 _SORT = {
     "created": lambda row: (-row["_created"], row["Repository"], row["Tag"]),
@@ -149,22 +149,6 @@ def _table(args: Args) -> str:
 
 def _one_of_each(rows: list[Row]) -> list[Row]:
     return list({(row["Id"], row["Digest"]): row for row in reversed(rows)}.values())[::-1]
-
-
-def split_name(name: str) -> tuple[str, str]:
-    """Return repository and tag of a full name, `<none>` for what it lacks."""
-    repository, at, _ = name.partition("@")
-    if at:
-        return repository, NONE
-    repository, _, tag = name.rpartition(":")
-    return (repository, tag) if repository else (NONE, NONE)
-
-
-def repo_digests(image: Image) -> list[str]:
-    """Return the image's repositories with the digests it is known by there."""
-    repositories = dict.fromkeys(split_name(name)[0] for name in image.names)
-    digests = dict.fromkeys((image.source_digest, image.digest))
-    return [f"{repository}@{digest}" for repository in repositories for digest in digests]
 
 
 def created_seconds(image: Image) -> int:

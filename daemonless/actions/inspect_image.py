@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from daemonless.actions.image_names import repo_digests
 from daemonless.actions.values import Struct
 from daemonless.layers.store import LayerStore
-from daemonless.oci.reference import parse_reference
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,18 +15,42 @@ if TYPE_CHECKING:
 _MEDIA_TYPE = "application/vnd.oci.image.manifest.v1+json"
 
 
+class _Described(Struct):
+    """An image, whose parent is looked for when it is asked for: all images have to be read."""
+
+    def __init__(self, image: Image, data: str, **fields: Any) -> None:
+        super().__init__(**fields)
+        self._image = image
+        self._data = data
+
+    def __missing__(self, field: str) -> str:
+        if field != "Parent":
+            raise KeyError(field)
+        from daemonless.images.family import Family  # noqa: PLC0415 - as said above
+        from daemonless.images.store import ImageStore  # noqa: PLC0415 - as above
+
+        parent = Family(ImageStore(self._data).images()).parent(self._image)
+        found = parent.id.removeprefix("sha256:") if parent else ""
+        self[field] = found
+        return found
+
+    def complete(self) -> dict[str, Any]:
+        """Return all fields."""
+        return {**self, "Parent": self["Parent"]}
+
+
 def describe_image(image: Image, data: str) -> Struct:
     """Return the image under podman's and docker's keys."""
     config = image.config
     layers = LayerStore(data)
     lower = [layers.path(diff_id) for diff_id in reversed(image.diff_ids)]
-    repositories = dict.fromkeys(parse_reference(name).name for name in image.names)
-    return Struct(
+    return _Described(
+        image,
+        data,
         Id=image.id.removeprefix("sha256:"),
         Digest=image.digest,
         RepoTags=[name for name in image.names if "@" not in name],
-        RepoDigests=[f"{name}@{image.digest}" for name in repositories],
-        Parent="",
+        RepoDigests=repo_digests(image),
         Comment=_last_comment(config),
         Created=image.created,
         Config=image_config(config),
@@ -45,6 +69,7 @@ def describe_image(image: Image, data: str) -> Struct:
         Annotations=image.manifest.get("annotations") or {},
         ManifestType=image.manifest.get("mediaType") or _MEDIA_TYPE,
         User=config["config"].get("User") or "",
+        Healthcheck=config["config"].get("Healthcheck"),
         History=config.get("history") or [],
         NamesHistory=[*image.names],
     )

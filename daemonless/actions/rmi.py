@@ -8,6 +8,7 @@ from daemonless.containers import ending, needs
 from daemonless.containers.store import Container, ContainerStore
 from daemonless.errors import Conflict, DaemonlessError, InvalidData, NotFound, UsageError
 from daemonless.images import garbage
+from daemonless.images.family import Family
 from daemonless.images.store import Image, ImageStore
 from daemonless.layers import trash
 
@@ -41,7 +42,7 @@ def _remove_reported(args: Args, store: ImageStore, name: str) -> int:
     try:
         _remove(args, store, name)
     except NotFound as error:
-        if args.force or args.ignore:
+        if args.force or args.ignore or args.all:  # with --all, it went with what was built on it
             return 0
         report(error)
         return _MISSING
@@ -59,7 +60,8 @@ def _remove(args: Args, store: ImageStore, name: str) -> None:
             _untagged(args, "", untagged)
         return
     # the same image may be here more than once, compressed in different ways
-    twins = [other for other in store.images() if other.id == image.id]
+    images = store.images()
+    twins = [other for other in images if other.id == image.id]
     names = [each for twin in twins for each in twin.names]
     full_name = store.name_of(image, name)
     if full_name and len(names) > 1:
@@ -80,12 +82,38 @@ def _remove(args: Args, store: ImageStore, name: str) -> None:
             ending.remove_if_there(args.paths, container)
     _check_unused(containers, image)  # before anything is changed; and again when nobody can come to use it
     for twin in twins:
-        garbage.remove(store, twin, needs.users(args.paths), lambda: _check_unused(containers, image))
+        _discard(args, store, containers, twin)
     for each in names:
         _untagged(args, image.id, each)
+    _deleted(args, image)
+    if not args.no_prune:
+        _prune_ancestors(args, store, Family(images), image)
+
+
+def _prune_ancestors(args: Args, store: ImageStore, family: Family, image: Image) -> None:
+    """Remove what the image was built on, as far as it has no name and nothing else needs it."""
+    containers = ContainerStore(args.paths)
+    below = image
+    for ancestor in family.ancestors(image):
+        if ancestor.names or any(child.id != below.id for child in family.children(ancestor)):
+            return
+        try:
+            _discard(args, store, containers, ancestor)
+        except Conflict:
+            return
+        _deleted(args, ancestor)
+        below = ancestor
+
+
+def _discard(args: Args, store: ImageStore, containers: ContainerStore, image: Image) -> None:
+    """Remove an image that no container uses; raises Conflict."""
+    garbage.remove(store, image, needs.users(args.paths), lambda: _check_unused(containers, image))
+
+
+def _deleted(args: Args, image: Image) -> None:
     identity = image.id.partition(":")[2]
     print(f"Deleted: {identity}")
-    events.record(args.paths, "image", "remove", identity, name=names[0] if names else "")
+    events.record(args.paths, "image", "remove", identity, name=image.names[0] if image.names else "")
 
 
 def _untagged(args: Args, image_id: str, name: str) -> None:

@@ -17,7 +17,7 @@ def history(
     human: Annotated[
         bool,
         typer.Option(
-            "--human",
+            "--human/--no-human",
             "-H",
             help="Print times as ages and sizes in units.",
             rich_help_panel=selection.OUTPUT,

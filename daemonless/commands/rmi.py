@@ -40,6 +40,10 @@ def rmi(
             "--ignore", "-i", help="Pass over images that do not exist.", rich_help_panel=selection.SELECTION
         ),
     ] = False,
+    no_prune: Annotated[
+        bool,
+        typer.Option("--no-prune", help="Keep the nameless images that a removed one was built on."),
+    ] = False,
 ) -> None:
     """Remove images, or only a name of an image that has several.
 

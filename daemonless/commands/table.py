@@ -1069,6 +1069,7 @@ COMMANDS: dict[str, Spec] = {
         'options': {
             '--human': ('human', True),
             '-H': ('human', True),
+            '--no-human': ('human', False),
             '--quiet': ('quiet', True),
             '-q': ('quiet', True),
             '--no-trunc': ('no_trunc', True),
@@ -1092,6 +1093,7 @@ COMMANDS: dict[str, Spec] = {
             '-f': ('force', True),
             '--ignore': ('ignore', True),
             '-i': ('ignore', True),
+            '--no-prune': ('no_prune', True),
         },
         'arguments': (('images', True, False),),
         'defaults': {
@@ -1099,6 +1101,7 @@ COMMANDS: dict[str, Spec] = {
             'all': False,
             'force': False,
             'ignore': False,
+            'no_prune': False,
         },
         'interspersed': True,
     },

@@ -15,8 +15,11 @@ import stat
 from daemonless import jsonio, syscalls
 from daemonless.files import make_private_directory, write_all
 from daemonless.layers.store import DIFF, RECORD, SCHEMA
-from daemonless.layers.unpack import Unpacked
 from daemonless.oci.digest import Digest
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from daemonless.layers.unpack import Unpacked
 
 _PREFIX = "layer."
 _ATTIC = "attic"

@@ -18,7 +18,7 @@ from daemonless.containers.spec import build_spec
 from daemonless.files import Lock, boot_id
 from daemonless.images.store import Image, ImageStore
 from daemonless.isolation.userns import IdMap
-from daemonless.oci.image import OCI_CONFIG, OCI_MANIFEST, Descriptor
+from daemonless.oci.image import OCI_CONFIG, OCI_LAYER, OCI_MANIFEST, Descriptor
 from daemonless.oci.reference import parse_reference
 
 IMAGE_ID = "sha256:" + "ab" * 32
@@ -35,8 +35,13 @@ class World:
         self.capfd = capfd
         self.locks: list[Lock] = []
 
-    def add_image(self, name: str, config: dict[str, Any], diff_ids: tuple[str, ...] = ()) -> Image:
-        """Make an image whose layers are not there, which no reader of the store minds."""
+    def add_image(
+        self, name: str, config: dict[str, Any], diff_ids: tuple[str, ...] = (), **more: Any
+    ) -> Image:
+        """Make an image whose layers are not there, which no reader of the store minds.
+
+        `more` are further members of its config document.
+        """
         store = ImageStore(self.paths.data)
         store.blobs.prepare()
         document = {
@@ -45,11 +50,13 @@ class World:
             "created": "2026-11-20T10:00:00Z",
             "config": config,
             "rootfs": {"type": "layers", "diff_ids": list(diff_ids)},
+            **more,
         }
+        layers = [{"mediaType": OCI_LAYER, "digest": digest, "size": 1000} for digest in diff_ids]
         descriptors = []
         for media_type, value in (
             (OCI_CONFIG, document),
-            (OCI_MANIFEST, {"schemaVersion": 2, "mediaType": OCI_MANIFEST, "layers": []}),
+            (OCI_MANIFEST, {"schemaVersion": 2, "mediaType": OCI_MANIFEST, "layers": layers}),
         ):
             if descriptors:
                 value["config"] = descriptors[0].to_json()
@@ -139,9 +146,9 @@ class World:
 
     def run(self, *words: str) -> tuple[int, str, str]:
         """Run a command; return its status and what it printed to both streams."""
-        module = __import__(f"daemonless.actions.{words[0]}", fromlist=("main",))
         parsed = command_line(["--root", self.paths.data, "--runroot", self.paths.run, *words])
         assert parsed is not None, words
+        module = __import__(f"daemonless.actions.{parsed[0]}", fromlist=("main",))
         status = module.main(Args(*parsed[1:]))
         out, err = self.capfd.readouterr()
         return status, out, err

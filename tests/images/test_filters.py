@@ -3,7 +3,7 @@
 import pytest
 
 from daemonless.actions.image_filters import Filters, glob, matches_reference
-from daemonless.actions.images import split_name
+from daemonless.actions.image_names import split_name
 from daemonless.errors import UsageError
 
 NAME = "docker.io/library/busybox:1.36"
