@@ -23,6 +23,7 @@ from daemonless.files import (
     read_file,
     sweep_unlocked,
     sync,
+    unlink_if_there,
     write_all,
     write_atomic,
 )
@@ -76,6 +77,10 @@ class BlobStore:
         finally:
             os.close(fd)
         return bool(state.hexdigest() == Digest(digest).hex)
+
+    def remove(self, digest: str) -> None:
+        """Remove a blob, which may be gone already; raises OSError."""
+        unlink_if_there(self.path(digest))
 
     def read(self, digest: str, limit: int = MAX_DOCUMENT) -> bytes:
         """Return the content of a small blob; raises NotFound or InvalidData."""

@@ -1,5 +1,8 @@
 """Several blobs at a time, from where an image comes into the store.
 
+What another process is fetching is left for the end: the two share the work, and what is still
+on its way then is waited for. What arrived of a blob survives this process (images.partial).
+
 Threads, because all the work (sockets, TLS, sha256, writing) is done without the interpreter's
 lock. They are daemon threads: a person who interrupts a pull does not wait for a read to end.
 """
@@ -8,17 +11,21 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Iterator
 from types import TracebackType
 
-from daemonless.images.blobs import BlobStore, Staged
+from daemonless.errors import InvalidData
+from daemonless.images.blobs import BlobStore
+from daemonless.images.partial import Partial
 from daemonless.images.progress import Progress
-from daemonless.images.transports.source import Source
+from daemonless.images.transports.source import BlobReader, Resumable, Source
 from daemonless.oci.digest import Digest
 from daemonless.oci.image import Descriptor
 
 AT_ONCE = 4
 CHUNK = 1 << 20  # bytes in memory for each of them
+POLL = 0.1  # seconds between two looks at what another process has
 
 
 class _Cancelled(Exception):
@@ -26,15 +33,15 @@ class _Cancelled(Exception):
 
 
 class Downloads:
-    """Downloads of blobs; on an error, or on leaving early, no unfinished file stays behind."""
+    """Downloads of blobs; on an error, or on leaving early, none gets its name any more."""
 
     def __init__(self, source: Source, blobs: BlobStore, progress: Progress) -> None:
         self._source = source
         self._blobs = blobs
         self._progress = progress
         self._waiting: queue.SimpleQueue[Descriptor] = queue.SimpleQueue()
+        self._busy: queue.SimpleQueue[Descriptor] = queue.SimpleQueue()  # another process has them
         self._finished: queue.SimpleQueue[Digest | BaseException] = queue.SimpleQueue()
-        self._staged: set[Staged] = set()
         self._lock = threading.Lock()
         self._cancelled = False
         self._threads: list[threading.Thread] = []
@@ -63,34 +70,89 @@ class Downloads:
 
     def _work(self) -> None:
         try:
-            while not self._cancelled:
-                self._fetch(self._waiting.get_nowait())
-        except (queue.Empty, _Cancelled):
+            for blobs, patient in ((self._waiting, False), (self._busy, True)):
+                self._empty(blobs, patient=patient)
+        except _Cancelled:
             pass
         except BaseException as error:  # raised again by the thread that waits
             self._finished.put(error)
 
-    def _fetch(self, descriptor: Descriptor) -> None:
-        with self._source.open_blob(descriptor) as blob, self._stage(descriptor) as staged:
-            while data := blob.read(CHUNK):
-                if self._cancelled:
-                    raise _Cancelled
-                staged.write(data)
-                self._progress.advance(descriptor.digest, len(data))
-            with self._lock:
-                if self._cancelled:
-                    raise _Cancelled
-                staged.commit()
-            self._finished.put(descriptor.digest)  # it may be unpacked while it goes to disk
-            staged.sync()
+    def _empty(self, blobs: queue.SimpleQueue[Descriptor], *, patient: bool) -> None:
+        while True:
+            try:
+                descriptor = blobs.get_nowait()
+            except queue.Empty:
+                return
+            with Partial(self._blobs, descriptor.digest) as partial:
+                claimed, seen = self._claim(partial, descriptor, patient=patient)
+                if claimed:
+                    self._fetch(partial, descriptor, seen)
+                else:
+                    self._busy.put(descriptor)
 
-    def _stage(self, descriptor: Descriptor) -> Staged:
-        with self._lock:
-            if self._cancelled:
-                raise _Cancelled
-            staged = self._blobs.stage(descriptor.digest)
-            self._staged.add(staged)
-        return staged
+    def _claim(self, partial: Partial, descriptor: Descriptor, *, patient: bool) -> tuple[bool, int]:
+        """Make a blob ours to fetch; return whether it is, and how much of it was shown as arrived."""
+        seen = 0
+        while not partial.claim():
+            if not patient:
+                return False, 0
+            seen += self._show(descriptor, min(partial.size, descriptor.size) - seen)
+            time.sleep(POLL)
+        return True, seen
+
+    def _fetch(self, partial: Partial, descriptor: Descriptor, seen: int) -> None:
+        if self._blobs.has(descriptor.digest, descriptor.size):
+            partial.discard()  # another process has finished it
+            self._show(descriptor, descriptor.size - seen)
+        else:
+            try:
+                self._receive(partial, descriptor, seen)
+            except BaseException as error:
+                # it is wrong, or there is no room for it
+                if isinstance(error, (InvalidData, OSError)) or not partial.size:
+                    partial.discard()
+                raise
+            with self._lock:
+                self._check()
+                partial.commit()
+        self._finished.put(descriptor.digest)  # it may be unpacked while it goes to disk
+        partial.sync()
+
+    def _receive(self, partial: Partial, descriptor: Descriptor, seen: int) -> None:
+        """Have all bytes of a blob in `partial`, verified, of which `seen` were shown already."""
+        while True:
+            if partial.size > descriptor.size:
+                partial.restart()
+            held = partial.size
+            try:
+                with self._open(partial, descriptor) as blob:
+                    seen += self._show(descriptor, partial.size - seen)
+                    while data := blob.read(CHUNK):
+                        partial.write(data)
+                        seen += self._show(descriptor, len(data))
+            except InvalidData:
+                if not held:
+                    raise
+                partial.restart()  # what was kept may be what was wrong
+            else:
+                return
+
+    def _open(self, partial: Partial, descriptor: Descriptor) -> BlobReader:
+        if partial.size and isinstance(self._source, Resumable):
+            return self._source.resume_blob(descriptor, partial.reader())
+        partial.restart()
+        return self._source.open_blob(descriptor)
+
+    def _show(self, descriptor: Descriptor, count: int) -> int:
+        """Report `count` bytes more, fewer if it is negative, and return it."""
+        self._check()
+        if count:
+            self._progress.advance(descriptor.digest, count)
+        return count
+
+    def _check(self) -> None:
+        if self._cancelled:
+            raise _Cancelled
 
     def __enter__(self) -> Downloads:
         return self
@@ -100,5 +162,3 @@ class Downloads:
     ) -> None:
         with self._lock:
             self._cancelled = True
-            for staged in self._staged:
-                staged.discard()

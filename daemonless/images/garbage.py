@@ -13,7 +13,7 @@ import os
 from daemonless import failpoints
 from daemonless.errors import InvalidData
 from daemonless.files import unlink_if_there
-from daemonless.images import leases
+from daemonless.images import leases, partial
 from daemonless.layers import staging, trash
 from daemonless.layers.store import diff_id_of, recorded_size
 from daemonless.oci.digest import Digest, is_hex
@@ -80,6 +80,7 @@ def collect(store: ImageStore, users: Users) -> list[Piece]:
     store.blobs.prepare()
     leases.sweep(store.data)
     store.blobs.sweep()
+    partial.sweep(store.blobs, age=0.0)
     staging.sweep_below(store.data)
     with store.lock():
         # whoever writes the list holds the lock: these are of writers that died

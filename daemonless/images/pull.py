@@ -14,6 +14,8 @@ from typing import Any
 
 from daemonless.config import Paths
 from daemonless.errors import DaemonlessError, InvalidData, NotFound, Unsupported, printable
+from daemonless.files import sync
+from daemonless.images import partial
 from daemonless.images.blobs import BlobStore, store_failed
 from daemonless.images.download import Downloads
 from daemonless.images.leases import Lease
@@ -149,6 +151,7 @@ class _Pull:
     def run(self, wanted: Platform) -> Image | None:
         """Pull; None means that something was removed before it could be named."""
         self.blobs.sweep()
+        partial.sweep(self.blobs)
         name = self.source.name
         resolved = resolve(self.source, wanted)
         config_data = self._config(resolved.manifest)
@@ -190,10 +193,7 @@ class _Pull:
         for layer in layers:
             descriptor = layer.descriptor
             self.progress.add(descriptor.digest, descriptor.size)
-            # a blob that no image uses may be from before a crash, so its bytes are looked at
-            if (descriptor.digest in used and self.blobs.has(descriptor.digest, descriptor.size)) or (
-                self.blobs.is_intact(descriptor.digest, descriptor.size)
-            ):
+            if self._is_here(descriptor, used):
                 self.progress.finish(descriptor.digest, "already here")
                 self._unpack(layer)
             else:
@@ -205,6 +205,19 @@ class _Pull:
                 for digest in downloads.run(descriptors):
                     self.progress.finish(digest, "done")
                     self._unpack(by_digest[digest])
+
+    def _is_here(self, descriptor: Descriptor, used: set[str]) -> bool:
+        """Return whether a layer is in the store, whole and on disk."""
+        if not self.blobs.has(descriptor.digest, descriptor.size):
+            return False
+        if descriptor.digest in used:
+            return True
+        # a blob that no image uses may be from before a crash, so its bytes are looked at
+        if self.blobs.is_intact(descriptor.digest, descriptor.size):
+            sync(self.blobs.path(descriptor.digest))
+            return True
+        self.blobs.remove(descriptor.digest)
+        return False
 
     def _unpack(self, layer: Layer) -> None:
         if not self.layers.has(layer.diff_id):

@@ -105,6 +105,16 @@ class VerifiedReader:
         self._hash = new_hash(self.digest.algorithm)
         self._verified = False
 
+    def resume(self, held: Readable) -> int:
+        """Take the first bytes from `held`, before anything is read; return how many it had.
+
+        The stream then has to go on where they end.
+        """
+        while data := held.read(min(1 << 20, self.size - self.received)):
+            self.received += len(data)
+            self._hash.update(data)
+        return self.received
+
     def read(self, size: int = 1 << 20) -> bytes:
         """Return up to `size` bytes, or b"" once everything has been read and verified."""
         if self._verified:

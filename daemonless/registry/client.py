@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Generator
+from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urljoin, urlsplit
 
 from daemonless import jsonio
@@ -53,6 +54,9 @@ from daemonless.registry.transport import (
     origin,
 )
 from daemonless.registry.upload import Upload
+
+if TYPE_CHECKING:
+    from daemonless.oci.digest import Readable
 
 MAX_ERROR_BYTES = 1 << 20
 MAX_PAGES = 200  # of a list
@@ -165,11 +169,13 @@ class RegistryClient:
             raise InvalidData(f"the manifest of {name} has {len(data)} bytes instead of {size}")
         return Fetched(data=data, content_type=response.headers.get("content-type", ""), digest=digest)
 
-    def open_blob(self, path: str, descriptor: Descriptor) -> Blob:
+    def open_blob(self, path: str, descriptor: Descriptor, *, held: Readable | None = None) -> Blob:
         """Open a blob of a repository for reading (end-2).
 
         `descriptor.size` bounds what is read. A connection that breaks is resumed, so the reader
-        sees one stream.
+        sees one stream. `held` is a stream of what the caller has of its beginning: that is only
+        hashed, and what is read are the bytes after it. InvalidData at the end may then mean that
+        those held were wrong.
         """
         what = f"blob of {self.domain}/{path}"
 
@@ -178,7 +184,7 @@ class RegistryClient:
             url = f"/v2/{path}/blobs/{descriptor.digest}"
             return self._get(url, path, f"{what} {descriptor.digest}", headers)
 
-        return Blob(open_at, descriptor, what)
+        return Blob(open_at, descriptor, what, attempts=self._attempts(), held=held)
 
     def head_manifest(self, path: str, reference: str) -> tuple[Digest, int, str] | None:
         """Return digest, size and media type of a manifest or an index, None if it is not there (end-3).

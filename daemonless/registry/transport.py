@@ -293,7 +293,8 @@ class _Stream:
 
     def read(self, amount: int) -> bytes:
         with _mapped(self._answer.url):
-            data: bytes = self._answer.raw.read(amount, decode_content=False)
+            # read1 returns what there is: a peer that trickles must not hold us until `amount` is full
+            data: bytes = self._answer.raw.read1(amount, decode_content=False)
         return data
 
     def close(self) -> None:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from daemonless.oci.digest import Digest
 from daemonless.oci.image import Descriptor, Fetched
 from daemonless.oci.reference import Reference
 from daemonless.registry.blob import Blob
 from daemonless.registry.client import RegistryClient
+
+if TYPE_CHECKING:
+    from daemonless.oci.digest import Readable
 
 
 class RegistrySource:
@@ -29,6 +34,10 @@ class RegistrySource:
     def open_blob(self, descriptor: Descriptor) -> Blob:
         """Open a blob of the repository."""
         return self.client.open_blob(self.path, descriptor)
+
+    def resume_blob(self, descriptor: Descriptor, held: Readable) -> Blob:
+        """Open a blob of the repository where `held` ends."""
+        return self.client.open_blob(self.path, descriptor, held=held)
 
     def close(self) -> None:
         """Close the connections."""

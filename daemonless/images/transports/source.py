@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from daemonless.oci.digest import Digest
 from daemonless.oci.image import Descriptor, Fetched
 from daemonless.oci.reference import Reference
+
+if TYPE_CHECKING:
+    from daemonless.oci.digest import Readable
 
 
 class BlobReader(Protocol):
@@ -26,6 +29,14 @@ class BlobReader(Protocol):
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Close it."""
+
+
+@runtime_checkable
+class Resumable(Protocol):
+    """A Source that is far away, and can go on in the middle of a blob."""
+
+    def resume_blob(self, descriptor: Descriptor, held: Readable) -> BlobReader:
+        """Open a blob where `held`, a stream of its beginning, ends; what it has is only hashed."""
 
 
 class Source(Protocol):
