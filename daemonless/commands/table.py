@@ -68,6 +68,7 @@ GROUPS: dict[str, dict[str, tuple[str, dict[str, str]]]] = {
         'rm': ('rmi', {}),
         'exists': ('image_exists', {}),
         'prune': ('image_prune', {}),
+        'load': ('load', {}),
         'import': ('import', {}),
         'list': ('images', {}),
         'remove': ('rmi', {}),
@@ -1149,6 +1150,20 @@ COMMANDS: dict[str, Spec] = {
             'all': False,
             'authfile': None,
             'compat_auth_file': None,
+        },
+        'interspersed': True,
+    },
+    'load': {
+        'options': {
+            '--input': ('input', 'text'),
+            '-i': ('input', 'text'),
+            '--quiet': ('quiet', True),
+            '-q': ('quiet', True),
+        },
+        'arguments': (),
+        'defaults': {
+            'input': None,
+            'quiet': False,
         },
         'interspersed': True,
     },

@@ -109,10 +109,12 @@ def pull_from(
     platform: Platform | None = None,
     progress: Progress | None = None,
     id_map: IdMap | None = None,
+    foreign: bool = False,
 ) -> Image:
     """Fetch the image that `source` stands for, give it the source's names and return it.
 
-    The caller must have a single thread. Raises as `pull` does.
+    With `foreign` an image that is not one of several may be for any platform. The caller must
+    have a single thread. Raises as `pull` does.
     """
     progress = progress or Silent()
     wanted = platform or host_platform()
@@ -122,7 +124,7 @@ def pull_from(
         # The pool forks: it has to come before any thread, also those of the progress display.
         with Lease(paths.data) as lease, UnpackPool(paths.data, id_map) as pool, progress:
             for _ in range(ATTEMPTS):
-                image = _Pull(source, paths, pool, id_map.key, progress, lease).run(wanted)
+                image = _Pull(source, paths, pool, id_map.key, progress, lease).run(wanted, foreign=foreign)
                 if image:
                     return image
     except OSError as error:
@@ -148,7 +150,7 @@ class _Pull:
         self.blobs = self.store.blobs
         self.layers = LayerStore(paths.data, key)
 
-    def run(self, wanted: Platform) -> Image | None:
+    def run(self, wanted: Platform, *, foreign: bool) -> Image | None:
         """Pull; None means that something was removed before it could be named."""
         self.blobs.sweep()
         partial.sweep(self.blobs)
@@ -156,7 +158,8 @@ class _Pull:
         resolved = resolve(self.source, wanted)
         config_data = self._config(resolved.manifest)
         config = parse_config(config_data, what=f"the config of {name}")
-        _check_platform(config, wanted, name)
+        if not foreign or resolved.source_digest != resolved.descriptor.digest:
+            _check_platform(config, wanted, name)
         layers = pair_layers(resolved.manifest, diff_ids(config), name)
         documents = (resolved.descriptor.digest, resolved.manifest.config.digest)
         blobs = (layer.descriptor.digest for layer in layers)

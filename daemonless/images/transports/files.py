@@ -167,10 +167,11 @@ class Archive:
     name, in TMPDIR or /var/tmp.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, fd: int = -1) -> None:
+        """Read the file at `path`, or `fd`, which is taken over and called `path`."""
         self.name = printable(path)
         try:
-            self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY)
+            self._fd = fd if fd >= 0 else os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY)
         except OSError as error:
             raise NotFound(f"cannot open {self.name}: {error.strerror}") from None
         try:

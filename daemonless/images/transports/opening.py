@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from types import TracebackType
 
-from daemonless.errors import UsageError
-from daemonless.images.transports.directory import DirectorySource
+from daemonless.errors import InvalidData, UsageError
+from daemonless.images.transports.directory import MANIFEST, DirectorySource
 from daemonless.images.transports.docker_archive import docker_archive_sources
 from daemonless.images.transports.files import Archive, Directory, Files
 from daemonless.images.transports.layout import layout_sources
-from daemonless.images.transports.location import DIRECTORY, DOCKER_ARCHIVE, OCI, Location
+from daemonless.images.transports.location import DIRECTORY, DOCKER_ARCHIVE, OCI, OCI_ARCHIVE, Location
 from daemonless.images.transports.source import Source
 
 
@@ -58,3 +58,34 @@ def open_local(location: Location) -> LocalImages:
         files.close()
         raise
     return LocalImages(files, sources)
+
+
+def open_archive(path: str, fd: int = -1) -> LocalImages:
+    """Open all images of a file, or of `fd` that `path` is said of, whichever of the formats it has.
+
+    What has an OCI layout is one, as docker writes both kinds of lists. Raises as `open_local`.
+    """
+    archive = Archive(path, fd)
+    try:
+        if archive.has("index.json"):
+            return LocalImages(archive, layout_sources(archive, Location(transport=OCI_ARCHIVE, path=path)))
+        if archive.has(MANIFEST):
+            location = Location(transport=DOCKER_ARCHIVE, path=path)
+            return LocalImages(archive, docker_archive_sources(archive, location))
+        raise InvalidData(
+            f"{archive.name} is not an archive of images: it has neither index.json nor manifest.json",
+            "an archive of a root filesystem is for: daemonless import",
+        )
+    except BaseException:
+        archive.close()
+        raise
+
+
+def open_directory(path: str) -> LocalImages:
+    """Open all images of a directory, an OCI layout or what skopeo calls dir:. Raises as `open_local`."""
+    directory = Directory(path)
+    has_layout, has_image = directory.has("index.json"), directory.has(MANIFEST)
+    directory.close()
+    if not has_layout and not has_image:
+        raise InvalidData(f"{directory.name} has no images: neither index.json nor manifest.json is in it")
+    return open_local(Location(transport=OCI if has_layout else DIRECTORY, path=path))
