@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from layouts import CONFIG, LAYER, MANIFEST, busybox_layer
@@ -58,7 +59,10 @@ class SlowRegistry:
                     self.send_header("Content-Type", MANIFEST)
                 self.end_headers()
                 if data is registry.layers[1]:
-                    self.wfile.write(data[: len(data) // 2])
+                    half = len(data) // 2
+                    for start in range(0, half, half // 8):  # a rate takes more than one arrival
+                        self.wfile.write(data[start : min(start + half // 8, half)])
+                        time.sleep(0.02)
                     registry.half.set()
                     registry.go_on.wait(30)
                     data = data[len(data) // 2 :]

@@ -31,8 +31,8 @@ def is_complete(slow: SlowRegistry, text: str) -> bool:
 def test_bars_on_a_terminal(fresh: Cli, slow: SlowRegistry, terminal: Terminal) -> None:
     terminal.type(pull(fresh, slow))
     name = slow.short(1)
-    screen = terminal.wait_for(r"^all +━+╺?━+ +\d\.\d/4\.\d MB +[\d.]+ [kM]B/s +\d+:\d\d$")
-    assert re.search(rf"^{name} ━+╺?━+ +1\.\d/3\.\d MB +", screen, re.MULTILINE), screen
+    screen = terminal.wait_for(r"^all +[━╺╸]+ +\d\.\d/4\.\d MB +[\d.]+ [kM]B/s +\d+:\d\d$")
+    assert re.search(rf"^{name} [━╺╸]+ +\d\.\d/3\.\d MB +", screen, re.MULTILINE), screen
     assert terminal.tmux("display-message", "-p", "#{cursor_flag}") == "0"
     slow.go_on.set()
     screen = terminal.wait_for(r"^[0-9a-f]{64}$")
