@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import Registry
 from harness import Cli, descendants_named, eventually, kill
+from layouts import busybox_layer, make_layout
 
 RUN = ("run", "--detach", "--network=none", "--name", "box")
 OFTEN = ("--health-interval", "50ms")
@@ -156,10 +158,10 @@ def test_pausing_stops_them(cli: Cli, image: str) -> None:
     eventually(lambda: probes(cli) >= 2)
     cli("pause", "box")
     assert "is paused" in cli("healthcheck", "run", "box", status=125).stderr
-    state = cli.runroot / "containers" / cli.inspect("box", "{{.Id}}") / "health.json"
-    paused = state.read_text()
+    mark = cli.runroot / "containers" / cli.inspect("box", "{{.Id}}") / "paused.json"
+    since = json.loads(mark.read_text())["since"]
     with pytest.raises(AssertionError):
-        eventually(lambda: state.read_text() != paused, 0.5)
+        eventually(lambda: health(cli)["Log"][-1]["Start"] > since, 0.5)
     cli("unpause", "box")
     before = probes(cli)
     eventually(lambda: probes(cli) > before + 1)
@@ -272,6 +274,17 @@ def test_of_the_image(cli: Cli, checked: str) -> None:
     }
 
 
+def test_of_an_image_that_says_nonsense(cli: Cli, registry: Registry, tmp_path: Path) -> None:
+    config = {"Healthcheck": {"Test": ["CMD", "true"], "Interval": "often"}}
+    name = registry.push(make_layout(tmp_path / "l", [busybox_layer()], config=config), "nonsense")
+    cli("pull", "--quiet", name)
+    result = cli(*RUN, name, *SLEEP)
+    assert "ignoring the image's health check: its Interval is often" in result.stderr
+    assert status(cli) == ""
+    cli("rm", "-f", "-t0", "box")
+    cli("rmi", name)
+
+
 @pytest.mark.parametrize("option", ["--no-healthcheck", "--health-cmd=none"])
 def test_of_the_image_turned_off(cli: Cli, checked: str, option: str) -> None:
     cli(*RUN, option, checked, *SLEEP)
@@ -333,6 +346,16 @@ def test_each_who_asks_gets_a_probe_made_afterwards(cli: Cli, image: str) -> Non
 # --- what they leave -------------------------------------------------------------------------
 
 LONG = ("--health-cmd", "sleep 3000 & sleep 3000", "--health-interval=50ms")
+
+
+@pytest.mark.parametrize("init", ["--init=false", "--init"])
+def test_a_probe_that_ends_with_the_container_has_not_failed(cli: Cli, image: str, init: str) -> None:
+    options = (*LONG, init, "--health-retries=1", "--health-on-failure=restart")
+    cli(*RUN, *options, image, "sh", "-c", "while ! test -f /end; do sleep 0.05; done; exit 7")
+    eventually(lambda: cli("top", "box", "-eo", "args").lines.count("sleep 3000") == 2)
+    cli("exec", "box", "touch", "/end")
+    assert cli("wait", "box").stdout == "7\n"
+    assert (cli.inspect("box", "{{.RestartCount}}"), health(cli)["FailingStreak"]) == ("0", 0)
 
 
 @pytest.mark.parametrize("pid", ["private", "host"])

@@ -102,7 +102,8 @@ def _wait_for(container: Container, conditions: set[str], seconds: float) -> str
     A state that lasts for less than `seconds` may pass unseen. Raises Conflict for a container that
     will not come to the health that is waited for: it has no health check, or it has ended.
     """
-    if conditions & set(HEALTH) and not container.has_health_check:
+    only_health = not conditions - set(HEALTH)
+    if only_health and not container.has_health_check:
         raise Conflict(f"container {container.name} has no health check", "it is set with --health-cmd")
     while True:
         container.refresh()
@@ -119,6 +120,6 @@ def _wait_for(container: Container, conditions: set[str], seconds: float) -> str
             health = container.health
             if health and health["status"] in conditions:
                 return _NOT_ENDED
-        if status == "exited" and not conditions - set(HEALTH):
+        if status == "exited" and only_health:
             raise Conflict(f"container {container.name} has exited with {container.exit_code}")
         time.sleep(seconds)

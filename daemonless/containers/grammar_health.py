@@ -78,9 +78,8 @@ def command(value: str, option: str = "--health-cmd") -> tuple[str, ...]:
 
 
 def _time(field: str, value: str, option: str) -> int:
-    if value in ("0", "disable") and (field == "interval" or value == "0"):
-        value = "0s"
-    nanoseconds = duration(value)
+    is_zero = value == "0" or (value == "disable" and field == "interval")
+    nanoseconds = 0 if is_zero else duration(value)
     if nanoseconds is None:
         raise refusal(option, value, "it is not a time such as 30s or 1m30s")
     if nanoseconds > _LONGEST:

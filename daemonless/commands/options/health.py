@@ -23,8 +23,8 @@ Interval = Annotated[
     typer.Option(
         "--health-interval",
         metavar="TIME",
-        help="Wait this long between two checks; disable checks only when asked to. The image's, or 30s, if "
-        "not given.",
+        help="Wait this long between two checks; with the word disable, check only when somebody asks. The "
+        "image's, or 30s, if not given.",
         rich_help_panel=PANEL,
     ),
 ]
