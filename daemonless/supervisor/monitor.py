@@ -10,11 +10,9 @@ from __future__ import annotations
 
 import _signal
 import _socket
-import fcntl
 import gc
 import os
 import select
-import termios
 import time
 
 from daemonless import failpoints, jsonio, syscalls
@@ -28,8 +26,9 @@ from daemonless.isolation.sync import pack_error
 from daemonless.record import Record
 from daemonless.supervisor import protocol
 from daemonless.supervisor.clients import Client
-from daemonless.supervisor.logs import STDERR, STDOUT, Log
+from daemonless.supervisor.logs import STDOUT, Log
 from daemonless.supervisor.rundir import Watch
+from daemonless.supervisor.streams import READABLE, Streams
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,13 +39,8 @@ if TYPE_CHECKING:
     from daemonless.supervisor.restart import BackOff, Policy
 
 _SIGHUP, _SIGINT, _SIGQUIT, _SIGKILL, _SIGTERM = 1, 2, 3, 9, 15
-_F_SETPIPE_SZ = 1031
-_WIDE_PIPE, _WIDE_CHUNK = 1 << 20, 1 << 18  # bytes, for a container that prints a lot
 _NEVER = float("inf")  # as a time of the monotonic clock
 _LONGEST_POLL = 1 << 30  # ms; poll(2) takes an int
-_READABLE = select.POLLIN | select.POLLHUP | select.POLLERR
-
-
 _NO_PROCESS = Launched(pid=-1, pidfd=-1, console=-1)
 
 
@@ -171,11 +165,7 @@ class _Monitor:
         self.state = b""
         self.awaited: dict[int, int] = {}  # what the poll object awaits
         self.process = _NO_PROCESS
-        self.outputs: dict[int, int] = {}  # descriptor to read: stream number
-        self.chunk = protocol.CHUNK  # bytes of output to read at once
-        self.stdin = -1
-        self.input: list[bytes] = []  # what the container has not taken yet
-        self.input_ended = False
+        self.streams = Streams(self._take_output)
 
     def open(self) -> None:
         """Make what lasts for all runs: the log and the socket for clients."""
@@ -189,12 +179,7 @@ class _Monitor:
     def start(self) -> None:
         """Start the container's process; raises what the start reported."""
         self.process = self._launch()
-        if self.process.console >= 0:
-            self.stdin = self.process.console
-            self.outputs = {self.process.console: STDOUT}
-        for fd in (*self.outputs, self.stdin):
-            if fd >= 0:
-                os.set_blocking(fd, False)
+        self.streams.begin(self.process.console)
         if self.ending:  # told so while it started
             self._pass_on(_SIGTERM, None)
 
@@ -205,21 +190,25 @@ class _Monitor:
 
     def _launch(self) -> Launched:
         job = self.job
-        theirs: list[int] = []
-        if not job.start.spec["process"].get("terminal"):
+        theirs: tuple[int, ...] = ()
+        start = job.start
+        if not start.spec["process"].get("terminal"):
             theirs = self._make_streams()
-            streams = (theirs[0], theirs[1], theirs[2])
-            start = job.start.replace(streams=streams)
-        else:
-            start = job.start
+            start = start.replace(streams=theirs)
         try:
             return launch(start, job.network, self._ready)
         except BaseException:
-            self._close_streams()
+            self.streams.close()
             raise
         finally:
             for fd in theirs:
                 os.close(fd)
+
+    def _make_streams(self) -> tuple[int, int, int]:
+        if self.job.streams:
+            stdin, stdout, stderr = map(os.dup, self.job.streams)
+            return stdin, stdout, stderr
+        return self.streams.make(interactive=self.job.interactive)
 
     def _ready(self, pid: int) -> None:
         """Record the process, whose execve is all that is left to do."""
@@ -243,18 +232,6 @@ class _Monitor:
         finally:
             self.process = _NO_PROCESS
             os.close(pidfd)
-
-    def _make_streams(self) -> list[int]:
-        if self.job.streams:
-            return [os.dup(fd) for fd in self.job.streams]
-        if self.job.interactive:
-            stdin, self.stdin = os.pipe()
-        else:
-            stdin = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
-        out_read, out_write = os.pipe()
-        err_read, err_write = os.pipe()
-        self.outputs = {out_read: STDOUT, err_read: STDERR}
-        return [stdin, out_write, err_write]
 
     def _record_state(self, status: str, pid: int) -> None:
         ports = self.job.network.ports if self.job.network else ()
@@ -386,7 +363,7 @@ class _Monitor:
             if time.monotonic() >= self.kill_at:
                 self._signal(_SIGKILL)
                 self.kill_at = _NEVER
-        self._drain()
+        self.streams.drain()
         return self._reap()
 
     def _turn(self, until: float) -> dict[int, int]:
@@ -405,16 +382,15 @@ class _Monitor:
     def _register(self) -> None:
         """Say what is awaited: output only while every client keeps up, input only when wanted."""
         behind = any(client.is_behind for client in self.clients.values())
-        interest = dict.fromkeys(self.outputs, 0 if behind else select.POLLIN)
+        interest = self.streams.interest(paused=behind)
         watch_fd = self.watch.fd if self.watch else -1
         checks_fd = self.job.checks.fd if self.job.checks else -1
         for fd in (self.process.pidfd, self.listener.fileno(), watch_fd, checks_fd):
             if fd >= 0:
                 interest[fd] = select.POLLIN
-        if self.input:
-            interest[self.stdin] = interest.get(self.stdin, 0) | select.POLLOUT
+        wanted = 0 if self.streams.are_full else select.POLLIN
         for fd, client in self.clients.items():
-            interest[fd] = (0 if self.input else select.POLLIN) | (select.POLLOUT if client.pending else 0)
+            interest[fd] = wanted | (select.POLLOUT if client.pending else 0)
         awaited = {fd: mask for fd, mask in interest.items() if mask}
         if awaited == self.awaited:
             return
@@ -425,15 +401,12 @@ class _Monitor:
         self.awaited = awaited
 
     def _serve(self, events: dict[int, int]) -> None:
-        for fd in [fd for fd in self.outputs if events.get(fd, 0) & _READABLE]:
-            self._read_output(fd)
-        if self.input and events.get(self.stdin, 0) & (select.POLLOUT | select.POLLERR | select.POLLHUP):
-            self._feed()
+        self.streams.serve(events)
         for fd, client in list(self.clients.items()):
             mask = events.get(fd, 0)
             gone = bool(mask & select.POLLOUT) and not client.flush()
             gone = gone or 0 < client.deadline <= time.monotonic()
-            if gone or (mask & _READABLE and not self._receive(client)):
+            if gone or (mask & READABLE and not self._receive(client)):
                 self._drop(client)
         if self.listener.fileno() in events:
             # _socket's own accept: socket.socket would add no more than a wrapper
@@ -458,47 +431,16 @@ class _Monitor:
             self.kill_at = min(self.kill_at, time.monotonic() + self.job.stop_timeout)
             self.job.event("stop")
 
-    def _read_output(self, fd: int) -> bool:
-        """Take one chunk of output; False when there is none now or ever again."""
-        try:
-            data = os.read(fd, self.chunk)
-        except BlockingIOError:
-            return False
-        except OSError:  # EIO: the terminal's last writer is gone
-            data = b""
-        stream = self.outputs[fd]
-        if not data:
-            self._close_output(fd)
-            return False
-        if len(data) == protocol.CHUNK:
-            self._widen(fd)
+    def _take_output(self, stream: int, data: bytes) -> None:
+        """Log what the container wrote, and tell those who take part."""
         self.log.write(stream, data)
         for client in list(self.clients.values()):
             if not client.watches_only:
                 self._tell_output(client, protocol.STDOUT if stream == STDOUT else protocol.STDERR, data)
-        return True
 
     def _tell_output(self, client: Client, kind: bytes, data: bytes) -> None:
         for start in range(0, len(data), protocol.CHUNK):
             self._tell(client, kind + data[start : start + protocol.CHUNK])
-
-    def _widen(self, fd: int) -> None:
-        """Give a pipe that was full more room: the container and we then take turns less often.
-
-        Not from the start: what a user's pipes may hold together is bounded (pipe(7)).
-        """
-        self.chunk = _WIDE_CHUNK
-        try:
-            fcntl.fcntl(fd, _F_SETPIPE_SZ, _WIDE_PIPE)
-        except OSError:  # the bound is reached, or it is a terminal
-            pass
-
-    def _close_output(self, fd: int) -> None:
-        del self.outputs[fd]
-        if fd == self.stdin:
-            self.stdin = -1
-            self.input.clear()
-        os.close(fd)
 
     def _receive(self, client: Client) -> bool:
         try:
@@ -508,19 +450,14 @@ class _Monitor:
         except OSError:
             return False
         kind, payload = packet[:1], packet[1:]
-        if kind == protocol.INPUT and self.stdin >= 0:
-            self.input.append(payload)
-            self._feed()
+        if kind == protocol.INPUT:
+            self.streams.write(payload)
         elif kind == protocol.CLOSE:
-            self._end_input()
-        elif kind == protocol.RESIZE and self.process.console in self.outputs:
-            rows, columns = payload[:2], payload[2:4]
-            size = rows[::-1] + columns[::-1] + bytes(4)  # struct winsize is in host order
-            fcntl.ioctl(self.process.console, termios.TIOCSWINSZ, size)
+            self.streams.end_input()
+        elif kind == protocol.RESIZE:
+            self.streams.resize(payload)
         elif kind == protocol.BROKEN:
-            for fd in [fd for fd, stream in self.outputs.items() if bytes([stream]) == payload]:
-                if fd != self.stdin:
-                    self._close_output(fd)
+            self.streams.stop_reading(payload)
         elif kind == protocol.WATCH:
             client.watches_only = True
         elif kind == protocol.PROBE and self.job.checks:
@@ -532,34 +469,6 @@ class _Monitor:
                 self.first_client = client.socket.fileno()
                 client.may_hold_up = True
         return bool(packet)
-
-    def _feed(self) -> None:
-        while self.input and self.stdin >= 0:
-            try:
-                written = os.write(self.stdin, self.input[0])
-            except BlockingIOError:
-                return
-            except OSError:  # the container closed its end
-                self.input.clear()
-                self.input_ended = True
-                break
-            self.input[0] = self.input[0][written:]
-            if not self.input[0]:
-                del self.input[0]
-        if self.input_ended and not self.input:
-            self._close_stdin()
-
-    def _end_input(self) -> None:
-        if self.process.console >= 0:
-            return  # a terminal has no end of file but the one typed into it
-        self.input_ended = True
-        if not self.input:
-            self._close_stdin()
-
-    def _close_stdin(self) -> None:
-        if self.stdin >= 0:
-            os.close(self.stdin)
-            self.stdin = -1
 
     def _tell(self, client: Client, packet: bytes) -> None:
         if not client.send(packet):
@@ -573,15 +482,9 @@ class _Monitor:
         if number == self.first_client:
             self.first_client = -1
             if self.job.close_stdin_with_client:
-                self._end_input()
+                self.streams.end_input()
 
     # --- the end ----------------------------------------------------------------------------
-
-    def _drain(self) -> None:
-        """Take what the container wrote before it died; all its writers are gone by now."""
-        for fd in list(self.outputs):
-            while fd in self.outputs and self._read_output(fd):
-                pass
 
     def _reap(self) -> dict[str, Any]:
         """Collect the ended process and what belonged to its run alone; return the exit record."""
@@ -591,7 +494,7 @@ class _Monitor:
         code = os.waitstatus_to_exitcode(status)
         os.close(self.process.pidfd)
         self.process = _NO_PROCESS
-        self._close_streams()
+        self.streams.close()
         _forget_sessions()
         oom_killed = cgroups.had_oom_kill(self.job.start.cgroup)
         if oom_killed:
@@ -603,14 +506,6 @@ class _Monitor:
             restarts=self.restarts,
             oom_killed=oom_killed,
         )
-
-    def _close_streams(self) -> None:
-        for fd in {*self.outputs, self.stdin} - {-1}:
-            os.close(fd)
-        self.outputs = {}
-        self.stdin = -1
-        self.input = []
-        self.input_ended = False
 
     def _end_run(self, record: dict[str, Any]) -> None:
         """Leave the exit record of a run that another one follows; who took part in it is let go."""
