@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -120,6 +121,19 @@ def test_a_killed_supervisor_leaves_a_usable_container(cli: Cli, image: str, whe
     assert not descendants_named("sleep")
     cli("start", "box")
     cli("rm", "--force", "box")
+
+
+def test_a_supervisor_that_is_to_end_stops_its_container(cli: Cli, image: str) -> None:
+    listens = "trap 'exit 3' HUP; while :; do sleep 0.01; done"
+    options = ("--restart=always", "--stop-signal=HUP")
+    cli(*RUN, "--name=listens", *options, image, "sh", "-c", listens)
+    cli(*RUN, "--name=deaf", *options, "--stop-timeout=1", image, "sleep", "1000")
+    cli(*RUN, "--name=impatient", *options, "--stop-timeout=0", image, "sleep", "1000")
+    for name, exit_code in (("listens", "3"), ("deaf", "137"), ("impatient", "137")):
+        kill(supervisor_of(cli, name), signal.SIGTERM)
+        eventually(lambda name=name: status(cli, name) == "exited")
+        shown = cli.inspect(name, "{{.State.ExitCode}} {{.State.StoppedByUser}} {{.State.OOMKilled}}")
+        assert shown == f"{exit_code} false false"
 
 
 def test_policies_that_make_no_sense(cli: Cli, image: str) -> None:

@@ -73,21 +73,34 @@ def is_populated(path: str) -> bool:
     return bool(path) and _counter(f"{path}/cgroup.events", b"populated") > 0
 
 
-def had_oom_kill(path: str) -> bool:
-    """Whether the kernel killed a process of the cgroup for want of memory.
+def oom_kills(path: str) -> tuple[int, bool]:
+    """Return how many processes the kernel has killed for want of memory, and whether of `path` alone.
 
-    Known only where the memory controller is enabled for it: memory.events is missing otherwise.
+    Only a cgroup with the memory controller counts them, which is often not the container's own: systemd
+    enables it for units, and the kernel for no cgroup beside processes. Then it is the nearest one
+    above, or above this process for an empty `path`. Nowhere: 0.
     """
-    return bool(path) and _counter(f"{path}/memory.events", b"oom_kill") > 0
+    directory = path or own_directory() or ""
+    while len(directory) > len(_MOUNTS[0]):
+        try:
+            events = read_file(f"{directory}/memory.events", 1 << 16)
+        except (OSError, DaemonlessError):
+            directory = directory.rpartition("/")[0]
+        else:
+            return _counter_of(events, b"oom_kill"), directory == path
+    return 0, False
 
 
 def _counter(path: str, name: bytes) -> int:
     """Return a value of a flat keyed file (cgroups v2, "Interface Files"); 0 if it is not there."""
     try:
-        lines = read_file(path, 1 << 16).splitlines()
+        return _counter_of(read_file(path, 1 << 16), name)
     except (OSError, DaemonlessError):
         return 0
-    for line in lines:
+
+
+def _counter_of(content: bytes, name: bytes) -> int:
+    for line in content.splitlines():
         key, _, value = line.partition(b" ")
         if key == name and value.isdigit():
             return int(value)

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from daemonless.supervisor.probes import Checks
     from daemonless.supervisor.restart import BackOff, Policy
 
-_SIGHUP, _SIGINT, _SIGQUIT, _SIGKILL, _SIGTERM = 1, 2, 3, 9, 15
+_SIGHUP, _SIGINT, _SIGQUIT, _SIGKILL, _SIGALRM, _SIGTERM = 1, 2, 3, 9, 14, 15
 _NEVER = float("inf")  # as a time of the monotonic clock
 _LONGEST_POLL = 1 << 30  # ms; poll(2) takes an int
 _NO_PROCESS = Launched(pid=-1, pidfd=-1, console=-1)
@@ -69,7 +69,7 @@ class Job(Record):
     timeout: int = 0  # seconds until the container is killed; 0: never
     policy: Policy | None = None
     checks: Checks | None = None  # of the container's health
-    stop_signal: int = _SIGTERM  # how a container that has become unhealthy is stopped
+    stop_signal: int = _SIGTERM  # that of `stop`, for one that is unhealthy, or when we are to end
     stop_timeout: int = 0  # seconds from that signal to SIGKILL
     hold: bool = False  # execute the command only when a client releases it
 
@@ -161,6 +161,8 @@ class _Monitor:
         self.started = ""
         self.started_at = 0.0  # monotonic
         self.kill_at = _NEVER  # monotonic
+        self.killed = False  # by us
+        self.oom_kills = 0  # what the cgroup counted before
         self.watch: Watch | None = None
         self.state = b""
         self.awaited: dict[int, int] = {}  # what the poll object awaits
@@ -174,14 +176,15 @@ class _Monitor:
         self.poll = select.poll()
         failpoints.reach("start.socket")
         self.listener = _listen()
-        _signal.signal(_SIGTERM, self._pass_on)
+        _signal.signal(_SIGTERM, self._stop)
+        _signal.signal(_SIGALRM, self._kill)
 
     def start(self) -> None:
         """Start the container's process; raises what the start reported."""
         self.process = self._launch()
         self.streams.begin(self.process.console)
         if self.ending:  # told so while it started
-            self._pass_on(_SIGTERM, None)
+            self._stop(_SIGTERM, None)
 
     def announce(self) -> None:
         """Tell who asked for the start that the container runs."""
@@ -216,6 +219,7 @@ class _Monitor:
             self._hold(pid)
         self.started = timestamp()
         self._record_state("running", pid)
+        self.killed, self.oom_kills = False, cgroups.oom_kills(self.job.start.cgroup)[0]
         failpoints.reach("start.exec")
 
     def _hold(self, pid: int) -> None:
@@ -261,17 +265,26 @@ class _Monitor:
                 self.listener.close()
                 self.listener = _listen()
             else:
-                self._pass_on(_SIGKILL, None)
+                self._kill(_SIGKILL, None)
         except OSError:
             pass  # its place is gone, or full: the container runs on, and nobody can tell
 
-    def _pass_on(self, number: int, _frame: object) -> None:
-        """Hand a signal for the supervisor to the container, whose end then ends us."""
+    def _stop(self, _number: int, _frame: object) -> None:
+        """Stop the container, as whoever ends us (systemd, a shutdown) wants; its end is then ours."""
         self.ending = True
-        self._signal(number)
+        self._signal(self.job.stop_signal)
+        if self.job.stop_timeout:  # a timer, as a signal does not end a poll
+            _signal.setitimer(_signal.ITIMER_REAL, self.job.stop_timeout)
+        else:
+            self._signal(_SIGKILL)
+
+    def _kill(self, _number: int, _frame: object) -> None:
+        self.ending = True
+        self._signal(_SIGKILL)
 
     def _signal(self, number: int) -> None:
         if self.process.pidfd >= 0:
+            self.killed |= number == _SIGKILL
             try:
                 _signal.pidfd_send_signal(self.process.pidfd, number)
             except ProcessLookupError:
@@ -496,7 +509,7 @@ class _Monitor:
         self.process = _NO_PROCESS
         self.streams.close()
         _forget_sessions()
-        oom_killed = cgroups.had_oom_kill(self.job.start.cgroup)
+        oom_killed = self._ran_out_of_memory(code)
         if oom_killed:
             self.job.event("oom")
         return exit_record(
@@ -506,6 +519,19 @@ class _Monitor:
             restarts=self.restarts,
             oom_killed=oom_killed,
         )
+
+    def _ran_out_of_memory(self, code: int) -> bool:
+        """Whether the kernel killed a process of the container for want of memory.
+
+        A cgroup above counts its other processes too: then the container's must have been killed,
+        and by nobody that we know of.
+        """
+        kills, own = cgroups.oom_kills(self.job.start.cgroup)
+        if kills <= self.oom_kills:
+            return False
+        was_killed = code in (-_SIGKILL, 128 + _SIGKILL) and not self.killed
+        was_asked_to = self._is_marked(protocol.STOP_MARK) or self._is_marked(protocol.RESTART_MARK)
+        return own or (was_killed and not was_asked_to)
 
     def _end_run(self, record: dict[str, Any]) -> None:
         """Leave the exit record of a run that another one follows; who took part in it is let go."""
