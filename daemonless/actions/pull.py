@@ -7,13 +7,16 @@ import os
 from daemonless import events
 from daemonless.actions.cold import in_child
 from daemonless.actions.each import for_each
-from daemonless.errors import UsageError
+from daemonless.errors import NotFound, UsageError
 from daemonless.images.progress import make_progress
 from daemonless.images.pull import pull, pull_from
 from daemonless.images.starter import NAME, ensure_starter
 from daemonless.images.transports.location import DOCKER, DOCKER_ARCHIVE, parse_location
 from daemonless.images.transports.opening import open_local
 from daemonless.oci.image import parse_platform
+from daemonless.oci.reference import is_short
+from daemonless.registry.errors import Unauthorized
+from daemonless.registry.registries import load_registries
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,14 +50,24 @@ def fetch(args: Args, name: str) -> list[Image]:
     """
     location = parse_location(name)
     if location.reference and location.transport == DOCKER:
-        reference = location.reference
-        images = [ensure_starter(args.paths) if str(reference) == NAME else _pull(args, reference)]
+        meant = load_registries().spelled_out(name) if is_short(name) else (location.reference,)
+        reference, image = _pull_first(args, name, meant)
+        shown, images = str(reference), [image]
     else:
-        images = _pull_local(args, location)
+        shown, images = name, _pull_local(args, location)
     for image in images:
-        shown = str(location.reference) if location.transport == DOCKER else name
         events.record(args.paths, "image", "pull", image.id.partition(":")[2], name=shown)
     return images
+
+
+def _pull_first(args: Args, name: str, meant: tuple[Reference, ...]) -> tuple[Reference, Image]:
+    """Pull the first there is of what a name may stand for."""
+    for reference in meant[:-1]:
+        try:
+            return reference, _pull(args, reference)
+        except (NotFound, Unauthorized) as error:  # many registries tell nobody what they do not have
+            args.warn(f"{name} is not {reference}: {error.message}")
+    return meant[-1], _pull(args, meant[-1])
 
 
 def _pull_local(args: Args, location: Location) -> list[Image]:
@@ -72,6 +85,8 @@ def _pull_local(args: Args, location: Location) -> list[Image]:
 
 
 def _pull(args: Args, reference: Reference) -> Image:
+    if str(reference) == NAME:
+        return ensure_starter(args.paths)
     return pull(
         reference,
         args.paths,
@@ -80,6 +95,7 @@ def _pull(args: Args, reference: Reference) -> Image:
         credentials=args.creds,
         authfile=args.authfile,
         tls_verify=args.tls_verify,
+        cert_dir=args.cert_dir or "",
         debug=args.debug,
     )
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from daemonless.commands.invoke import perform
-from daemonless.commands.options import lifecycle
+from daemonless.commands.options import lifecycle, registries
 
 
 def pull(
@@ -22,10 +22,12 @@ def pull(
     tls_verify: lifecycle.TlsVerify = None,
     creds: lifecycle.Creds = None,
     authfile: lifecycle.Authfile = None,
+    cert_dir: registries.CertDir = None,
 ) -> None:
     """Pull images from registries, archives or directories and print their IDs.
 
-    A name without a registry means docker.io, one without a tag means latest. Images of files are
-    oci:DIRECTORY:IMAGE, oci-archive:FILE:IMAGE, docker-archive:FILE:NAME and dir:DIRECTORY.
+    A name without a registry means docker.io, unless registries.conf(5) says more of it; one without a
+    tag means latest. Images of files are oci:DIRECTORY:IMAGE, oci-archive:FILE:IMAGE,
+    docker-archive:FILE:NAME and dir:DIRECTORY.
     """
     perform(ctx)

@@ -8,7 +8,7 @@ import typer
 
 from daemonless.commands import complete
 from daemonless.commands.invoke import perform
-from daemonless.commands.options import health, lifecycle, process, security, storage
+from daemonless.commands.options import health, lifecycle, process, registries, security, storage
 from daemonless.commands.options import network as net
 
 
@@ -104,6 +104,7 @@ def run(
     tls_verify: lifecycle.TlsVerify = None,
     creds: lifecycle.Creds = None,
     authfile: lifecycle.Authfile = None,
+    cert_dir: registries.CertDir = None,
 ) -> None:
     """Create a container from an image and start it.
 

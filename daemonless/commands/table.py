@@ -199,6 +199,7 @@ COMMANDS: dict[str, Spec] = {
             '--no-tls-verify': ('tls_verify', False),
             '--creds': ('creds', 'text'),
             '--authfile': ('authfile', 'text'),
+            '--cert-dir': ('cert_dir', 'text'),
         },
         'arguments': (('image', False, True), ('command', True, False)),
         'defaults': {
@@ -281,6 +282,7 @@ COMMANDS: dict[str, Spec] = {
             'tls_verify': None,
             'creds': None,
             'authfile': None,
+            'cert_dir': None,
         },
         'interspersed': False,
     },
@@ -372,6 +374,7 @@ COMMANDS: dict[str, Spec] = {
             '--no-tls-verify': ('tls_verify', False),
             '--creds': ('creds', 'text'),
             '--authfile': ('authfile', 'text'),
+            '--cert-dir': ('cert_dir', 'text'),
         },
         'arguments': (('image', False, True), ('command', True, False)),
         'defaults': {
@@ -448,6 +451,7 @@ COMMANDS: dict[str, Spec] = {
             'tls_verify': None,
             'creds': None,
             'authfile': None,
+            'cert_dir': None,
         },
         'interspersed': False,
     },
@@ -1003,6 +1007,7 @@ COMMANDS: dict[str, Spec] = {
             '--no-tls-verify': ('tls_verify', False),
             '--creds': ('creds', 'text'),
             '--authfile': ('authfile', 'text'),
+            '--cert-dir': ('cert_dir', 'text'),
         },
         'arguments': (('images', True, False),),
         'defaults': {
@@ -1012,6 +1017,7 @@ COMMANDS: dict[str, Spec] = {
             'tls_verify': None,
             'creds': None,
             'authfile': None,
+            'cert_dir': None,
         },
         'interspersed': True,
     },

@@ -21,7 +21,7 @@ from daemonless.images.download import Downloads
 from daemonless.images.leases import Lease
 from daemonless.images.progress import Progress, Silent
 from daemonless.images.store import Image, ImageStore
-from daemonless.images.transports.registry import RegistrySource
+from daemonless.images.transports.registry import open_registry_source
 from daemonless.images.transports.source import Source
 from daemonless.isolation.userns import IdMap, load_id_map
 from daemonless.layers import trash
@@ -45,8 +45,9 @@ from daemonless.oci.image import (
 )
 from daemonless.oci.reference import Reference, parse_reference
 from daemonless.record import Record
-from daemonless.registry.client import open_registry
+from daemonless.registry.client import RegistryClient, open_registry
 from daemonless.registry.credentials import find_credential, parse_creds
+from daemonless.registry.registries import Endpoint
 
 ATTEMPTS = 3  # when somebody removed, by hand, what was about to be named
 
@@ -76,26 +77,33 @@ def pull(
     credentials: str | None = None,
     authfile: str | None = None,
     tls_verify: bool | None = None,
+    cert_dir: str = "",
     id_map: IdMap | None = None,
     debug: Callable[[str], None] | None = None,
 ) -> Image:
-    """Fetch an image from its registry and unpack its layers; return it.
+    """Fetch an image from its registry, or a mirror of it, and unpack its layers; return it.
 
-    `platform` defaults to this machine's. `credentials` is USER:PASSWORD, otherwise `authfile`
-    or the user's usual files are looked at. `tls_verify` None lets registries on this machine
-    speak plain http. The caller must have a single thread. Raises NotFound, Unsupported,
+    `platform` defaults to this machine's. `credentials` is USER:PASSWORD for the registry,
+    otherwise `authfile` or the user's usual files are looked at. `tls_verify` None lets registries
+    on this machine, and those of which registries.conf says so, speak plain http. `cert_dir` is as
+    for `open_registry`. The caller must have a single thread. Raises NotFound, Unsupported,
     InvalidData, UsageError, or the errors of `daemonless.registry.errors`; the store is then as
     it was, but for complete blobs and layers.
     """
     if isinstance(reference, str):
         reference = parse_reference(reference)
-    credential = (
-        parse_creds(credentials)
-        if credentials
-        else find_credential(reference.domain, reference.path, authfile=authfile or "")
-    )
-    client = open_registry(reference.domain, credential=credential, tls_verify=tls_verify, debug=debug)
-    source = RegistrySource(client, reference)
+
+    def connect(endpoint: Endpoint) -> RegistryClient:
+        domain = endpoint.reference.domain
+        credential = (
+            parse_creds(credentials)
+            if credentials and domain == reference.domain  # they are not meant for a mirror
+            else find_credential(domain, endpoint.reference.path, authfile=authfile or "")
+        )
+        verify = False if endpoint.insecure and tls_verify is None else tls_verify
+        return open_registry(domain, credential=credential, tls_verify=verify, cert_dir=cert_dir, debug=debug)
+
+    source = open_registry_source(reference, connect)
     try:
         return pull_from(source, paths, platform=platform, progress=progress, id_map=id_map)
     finally:

@@ -26,7 +26,7 @@ from daemonless.oci.image import (
     parse_descriptor,
     parse_document,
 )
-from daemonless.oci.reference import Reference, parse_reference
+from daemonless.oci.reference import Reference, is_short, parse_reference
 from daemonless.record import Record
 
 TYPE_CHECKING = False
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 SIZE = "daemonless.unpacked.size"  # bytes of all layers, unpacked
 SOURCE = "daemonless.source.digest"  # what the name stood for in the registry: often an index
 MAX_INDEX = 64 << 20
+_USUAL = ("docker.io/library/", "daemonless.local/", "localhost/")  # what no alias is needed for
 
 
 class Image(Record):
@@ -91,7 +92,13 @@ class ImageStore:
         Raises NotFound, UsageError for what cannot be a name, InvalidData if the image is damaged.
         """
         entries = self._entries()
-        wanted = self._find(entries, name)
+        try:
+            wanted = self._find(entries, name)
+        except NotFound:
+            full_name = _meant(name, [entry.name for entry in entries])
+            if not full_name:
+                raise
+            wanted = self._find(entries, full_name)
         names = tuple(entry.name for entry in entries if entry.digest == wanted.digest and entry.name)
         try:
             return self._load(wanted, names)
@@ -106,7 +113,7 @@ class ImageStore:
             name = str(parse_reference(text))
         except UsageError:
             return ""
-        return name if name in image.names else ""
+        return name if name in image.names else _meant(text, image.names)
 
     def images(self) -> list[Image]:
         """Return all images that can be read; `damaged` then tells of the others."""
@@ -360,6 +367,21 @@ class ImageStore:
         """Return the lock of who changes the list, or removes what it does not need; raises OSError."""
         self.blobs.prepare()
         return Lock(f"{self.data}/images.lock")
+
+
+def _meant(text: str, names: Iterable[str]) -> str:
+    """Return which of the names registries.conf gives a short one; empty if it is none of them."""
+    foreign = {name for name in names if name and not name.startswith(_USUAL)}
+    if not foreign or not is_short(text):
+        return ""
+    # Only where an alias can be the reason for an image: pathlib and tomllib take 10 ms.
+    from daemonless.registry.registries import load_registries  # noqa: PLC0415
+
+    try:
+        meanings = load_registries().spelled_out(text)
+    except DaemonlessError:  # a pull will tell
+        return ""
+    return next((str(meant) for meant in meanings if str(meant) in foreign), "")
 
 
 def _damaged(shown: str, error: DaemonlessError) -> InvalidData:

@@ -98,6 +98,17 @@ def parse_reference(text: str) -> Reference:
     return Reference(domain=domain, path=path, tag=tag or ("" if digest else DEFAULT_TAG), digest=digest)
 
 
+def is_short(text: str) -> bool:
+    """Return whether a name says nothing of its registry."""
+    first, slash, _ = text.partition("/")
+    return not (slash and _is_domain(first))
+
+
+def repository_of(text: str) -> str:
+    """Return a name without its tag and digest."""
+    return _split_tag(text.partition("@")[0])[0]
+
+
 def has_transport(text: str) -> bool:
     """Return whether `text` says where an image is (`oci:DIRECTORY`, `docker://NAME`), and is no name."""
     word, colon, _ = text.partition(":")

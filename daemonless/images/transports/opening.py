@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from types import TracebackType
 
@@ -12,6 +13,7 @@ from daemonless.images.transports.files import Archive, Directory, Files
 from daemonless.images.transports.layout import layout_sources
 from daemonless.images.transports.location import DIRECTORY, DOCKER_ARCHIVE, OCI, OCI_ARCHIVE, Location
 from daemonless.images.transports.source import Source
+from daemonless.registry.policy import check_policy, scopes_of_path
 
 
 class LocalImages:
@@ -54,6 +56,7 @@ def open_local(location: Location) -> LocalImages:
             sources = docker_archive_sources(files, location)
         else:
             sources = layout_sources(files, location)
+        _check(location)
     except BaseException:
         files.close()
         raise
@@ -68,9 +71,12 @@ def open_archive(path: str, fd: int = -1) -> LocalImages:
     archive = Archive(path, fd)
     try:
         if archive.has("index.json"):
-            return LocalImages(archive, layout_sources(archive, Location(transport=OCI_ARCHIVE, path=path)))
+            location = Location(transport=OCI_ARCHIVE, path=path)
+            _check(location)
+            return LocalImages(archive, layout_sources(archive, location))
         if archive.has(MANIFEST):
             location = Location(transport=DOCKER_ARCHIVE, path=path)
+            _check(location)
             return LocalImages(archive, docker_archive_sources(archive, location))
         raise InvalidData(
             f"{archive.name} is not an archive of images: it has neither index.json nor manifest.json",
@@ -89,3 +95,10 @@ def open_directory(path: str) -> LocalImages:
     if not has_layout and not has_image:
         raise InvalidData(f"{directory.name} has no images: neither index.json nor manifest.json is in it")
     return open_local(Location(transport=OCI if has_layout else DIRECTORY, path=path))
+
+
+def _check(location: Location) -> None:
+    """Raise unless policy.json allows an image from there; archives of docker have no narrower scope."""
+    is_somewhere = location.transport != DOCKER_ARCHIVE and os.path.exists(location.path)
+    scopes = scopes_of_path(location.path, location.image) if is_somewhere else ()
+    check_policy(location.transport, scopes, str(location))

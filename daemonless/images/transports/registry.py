@@ -1,14 +1,18 @@
-"""docker://: an image in a registry."""
+"""docker://: an image in a registry, or in a mirror of it."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from daemonless.errors import DaemonlessError
 from daemonless.oci.digest import Digest
 from daemonless.oci.image import Descriptor, Fetched
 from daemonless.oci.reference import Reference
 from daemonless.registry.blob import Blob
 from daemonless.registry.client import RegistryClient
+from daemonless.registry.policy import check_policy, scopes_of
+from daemonless.registry.registries import Endpoint, Registries, load_registries
 
 if TYPE_CHECKING:
     from daemonless.oci.digest import Readable
@@ -17,18 +21,26 @@ if TYPE_CHECKING:
 class RegistrySource:
     """An image that is called `reference`, fetched through `client`, which `close` closes.
 
-    `path` is the repository to ask for, where a mirror has it under another one.
+    `at` is what it is called there, where that is something else.
     """
 
-    def __init__(self, client: RegistryClient, reference: Reference, *, path: str = "") -> None:
+    def __init__(self, client: RegistryClient, reference: Reference, *, at: Reference | None = None) -> None:
+        at = at or reference
         self.name = str(reference)
         self.references = (reference,)
         self.client = client
-        self.path = path or reference.path
-        self._identifier = reference.digest or reference.tag
+        self.path = at.path
+        self._identifier = at.digest or at.tag
+        self._fetched: Fetched | None = None
+
+    def probe(self) -> None:
+        """Fetch what the reference stands for, to be used later. Raises as `fetch_manifest`."""
+        self._fetched = self.client.fetch_manifest(self.path, self._identifier)
 
     def fetch_manifest(self, digest: Digest | None = None, *, size: int | None = None) -> Fetched:
         """Fetch what the reference stands for, or a manifest by its digest."""
+        if self._fetched and not digest:
+            return self._fetched
         return self.client.fetch_manifest(self.path, digest or self._identifier, size=size)
 
     def open_blob(self, descriptor: Descriptor) -> Blob:
@@ -42,3 +54,37 @@ class RegistrySource:
     def close(self) -> None:
         """Close the connections."""
         self.client.close()
+
+
+def open_registry_source(
+    reference: Reference,
+    connect: Callable[[Endpoint], RegistryClient],
+    registries: Registries | None = None,
+) -> RegistrySource:
+    """Return the image in the first place that has it: the mirrors of its registry, then that itself.
+
+    `connect` returns a client for a place; `registries` is this user's registries.conf if it is not given.
+    Raises Refused or Unsupported if the configuration forbids the image. Where there are mirrors, all
+    are asked; otherwise nothing is sent yet.
+    """
+    check_policy("docker", scopes_of(reference), str(reference))
+    *mirrors, registry = (registries or load_registries()).endpoints(reference)
+    failures: list[str] = []
+    for mirror in mirrors:
+        source = RegistrySource(connect(mirror), reference, at=mirror.reference)
+        try:
+            source.probe()
+        except DaemonlessError as error:
+            source.close()
+            failures.append(f"its mirror {mirror.reference.domain}: {error.message}")
+        else:
+            return source
+    source = RegistrySource(connect(registry), reference, at=registry.reference)
+    if failures:
+        try:
+            source.probe()
+        except DaemonlessError as error:
+            source.close()
+            error.hint = "; ".join(failures)
+            raise
+    return source

@@ -1,0 +1,300 @@
+"""registries.conf: what short names stand for, and where a registry's images really are.
+
+containers-registries.conf(5), version 2, read as podman reads it: the user's file is in the place
+of the system's; drop-ins are merged over it in the order of their names. Tables of the same
+prefix replace each other, aliases add up, an empty alias takes one back.
+
+    /etc/containers/registries.conf            or $XDG_CONFIG_HOME/containers/registries.conf,
+                                               or the file that CONTAINERS_REGISTRIES_CONF names
+    /etc/containers/registries.conf.d/*.conf   not beside the user's own file
+    $XDG_CONFIG_HOME/containers/registries.conf.d/*.conf
+    $XDG_CACHE_HOME/containers/short-name-aliases.conf      what podman was answered, aliases alone
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from daemonless.errors import InvalidData, UsageError, printable
+from daemonless.oci.reference import Reference, is_short, parse_reference, repository_of
+from daemonless.record import Record
+from daemonless.registry.errors import Refused
+
+_PULLS = ("all", "digest-only", "tag-only")
+
+
+class Endpoint(Record):
+    """One place to ask for an image."""
+
+    reference: Reference  # what it is called there
+    insecure: bool = False  # http, or any certificate, will do
+    is_mirror: bool = False
+
+
+class _Mirror(Record):
+    location: str
+    insecure: bool
+    pulls: str  # one of _PULLS
+
+
+class _Registry(Record):
+    """A [[registry]] table."""
+
+    prefix: str
+    location: str
+    insecure: bool
+    blocked: bool
+    mirrors: tuple[_Mirror, ...]
+    file: str  # where it was found
+
+    def matched(self, name: str) -> int:
+        """Return how many characters of an image's full name the prefix stands for; 0 if none."""
+        end = len(self.prefix)
+        if self.prefix.startswith("*."):
+            domain = self.prefix[1:].partition("/")[0]
+            start = name.partition("/")[0].rfind(domain)
+            if start < 1 or not name.startswith(self.prefix[1:], start):
+                return 0
+            end = start + len(self.prefix) - 1
+        elif not name.startswith(self.prefix):
+            return 0
+        return end if name[end : end + 1] in ("", "/", ":", "@") else 0
+
+
+class Registries:
+    """The merged configuration."""
+
+    def __init__(
+        self,
+        tables: Mapping[str, _Registry] | None = None,
+        aliases: Mapping[str, str] | None = None,
+        search: tuple[str, ...] = (),
+        mode: str = "permissive",
+    ) -> None:
+        self._tables = tables or {}
+        self._aliases = aliases or {}
+        self._search = search
+        self._mode = mode
+
+    def spelled_out(self, name: str) -> tuple[Reference, ...]:
+        """Return what a name that a person typed may stand for, to be tried in this order.
+
+        A short name is what its alias says, or is looked for in the unqualified-search-registries; without
+        either it is docker.io's. Raises UsageError for what is not a name, or may not be guessed.
+        """
+        typed = parse_reference(name)
+        if not is_short(name):
+            return (typed,)
+        repository = repository_of(name)
+        suffix = name.removeprefix(repository)
+        if alias := self._aliases.get(repository):
+            return (parse_reference(alias + suffix),)
+        if len(self._search) > 1 and self._mode == "enforcing":
+            shown = ", ".join(f"{domain}/{name}" for domain in self._search)
+            raise UsageError(
+                f"{name} is a short name, and registries.conf has several registries to look for it in",
+                f"say which one: {shown}",
+            )
+        return tuple(parse_reference(f"{domain}/{name}") for domain in self._search) or (typed,)
+
+    def endpoints(self, reference: Reference) -> tuple[Endpoint, ...]:
+        """Return where to ask for an image: mirrors in their order, then the registry itself.
+
+        Raises Refused if its registry is blocked, InvalidData if a location makes no name.
+        """
+        name = str(reference)
+        matching = [table for table in self._tables.values() if table.matched(name)]
+        if not matching:
+            return (Endpoint(reference=reference),)
+        table = max(matching, key=lambda each: len(each.prefix))
+        if table.blocked:
+            raise Refused(
+                f"{reference} is not to be used: {table.prefix} is blocked in {table.file}",
+                "ask who looks after that file",
+            )
+        unwanted = "tag-only" if reference.digest else "digest-only"
+        places = [
+            Endpoint(reference=_moved(name, table, mirror.location), insecure=mirror.insecure, is_mirror=True)
+            for mirror in table.mirrors
+            if mirror.pulls != unwanted
+        ]
+        return (*places, Endpoint(reference=_moved(name, table, table.location), insecure=table.insecure))
+
+    def destination(self, reference: Reference) -> Endpoint:
+        """Return where an image is pushed to, and logins are checked: never a mirror, never moved."""
+        last = self.endpoints(reference)[-1]
+        return Endpoint(reference=reference, insecure=last.insecure)
+
+
+def _moved(name: str, table: _Registry, location: str) -> Reference:
+    if not location:  # of a wildcard: as it is
+        return parse_reference(name)
+    try:
+        return parse_reference(location + name[table.matched(name) :])
+    except UsageError as error:
+        raise InvalidData(f"{table.file}: the location {printable(location)}: {error.message}") from None
+
+
+# --- reading --------------------------------------------------------------------------------
+
+
+def load_registries(env: Mapping[str, str] = os.environ, system: str = "/etc") -> Registries:
+    """Return the configuration of this user; raises InvalidData for a file that cannot be used."""
+    home = env.get("HOME", "/nonexistent")
+    user = Path(env.get("XDG_CONFIG_HOME") or f"{home}/.config") / "containers"
+    host = Path(system) / "containers"
+    given = env.get("CONTAINERS_REGISTRIES_CONF")
+    own = user / "registries.conf"
+    files = [Path(given)] if given else [own if own.exists() else host / own.name]
+    if given and not files[0].exists():
+        raise UsageError(f"cannot read {given}: it does not exist", "look at CONTAINERS_REGISTRIES_CONF")
+    for directory in (user,) if not given and own.exists() else (host, user):
+        files += sorted((directory / "registries.conf.d").glob("*.conf"))
+    files.append(Path(env.get("XDG_CACHE_HOME") or f"{home}/.cache") / "containers/short-name-aliases.conf")
+
+    tables: dict[str, _Registry] = {}
+    aliases: dict[str, str] = {}
+    search: tuple[str, ...] = ()
+    mode = "permissive"
+    for path in files:
+        if not path.exists():
+            continue
+        file = _File(path)
+        tables |= {table.prefix: table for table in file.tables()}
+        aliases |= file.aliases()
+        found = file.search()
+        search = search if found is None else found
+        mode = file.text(file.document, "short-name-mode") or mode
+    return Registries(tables, aliases, search, mode)
+
+
+class _File:
+    """One file; everything in it is checked before it is believed."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = str(path)
+        try:
+            self.document = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else str(error)
+            raise InvalidData(f"cannot use {self.path}: {reason}") from None
+        old = self.table(self.document, "registries")  # the file format of before 2018
+        self._old = {key: self.strings(self.table(old, key), "registries") for key in old}
+
+    def search(self) -> tuple[str, ...] | None:
+        """Return the unqualified-search-registries, if the file says something of them."""
+        if self._old.get("search"):
+            return tuple(map(self.location, self._old["search"]))
+        if "unqualified-search-registries" not in self.document:
+            return None
+        return tuple(map(self.location, self.strings(self.document, "unqualified-search-registries")))
+
+    def aliases(self) -> dict[str, str]:
+        """Return the full names of short ones; empty for one that is taken back."""
+        table = self.table(self.document, "aliases")
+        found = {name: self.text(table, name) for name in table}
+        for name, value in found.items():
+            if value and is_short(value):
+                raise self.wrong(f"the alias {name} stands for {value}, which has no registry")
+        return found
+
+    def tables(self) -> list[_Registry]:
+        """Return the [[registry]] tables."""
+        found = []
+        for value in self.array(self.document, "registry"):
+            location = self.location(self.text(value, "location"))
+            prefix = self.location(self.text(value, "prefix")) or location
+            if not prefix:
+                raise self.wrong("a [[registry]] has neither prefix nor location")
+            found.append(
+                _Registry(
+                    prefix=prefix,
+                    location=location or ("" if prefix.startswith("*.") else prefix),
+                    insecure=self.flag(value, "insecure"),
+                    blocked=self.flag(value, "blocked"),
+                    mirrors=tuple(self._mirrors(value)),
+                    file=self.path,
+                )
+            )
+        for key in ("insecure", "block"):
+            for name in self._old.get(key, ()):
+                location = self.location(name)
+                known = _Registry(
+                    prefix=location,
+                    location=location,
+                    insecure=key == "insecure",
+                    blocked=key == "block",
+                    mirrors=(),
+                    file=self.path,
+                )
+                found.append(known)
+        return found
+
+    def _mirrors(self, registry: dict[str, Any]) -> list[_Mirror]:
+        by_digest = self.flag(registry, "mirror-by-digest-only")
+        found = []
+        for value in self.array(registry, "mirror"):
+            location = self.location(self.text(value, "location"))
+            pulls = self.text(value, "pull-from-mirror")
+            if not location:
+                raise self.wrong("a [[registry.mirror]] has no location")
+            if pulls and (by_digest or pulls not in _PULLS):
+                raise self.wrong(
+                    "pull-from-mirror beside mirror-by-digest-only"
+                    if by_digest
+                    else f"pull-from-mirror is {printable(pulls)}, not one of {', '.join(_PULLS)}"
+                )
+            pulls = pulls or ("digest-only" if by_digest else "all")
+            found.append(_Mirror(location=location, insecure=self.flag(value, "insecure"), pulls=pulls))
+        return found
+
+    # --- values of a type -------------------------------------------------------------------
+
+    def wrong(self, what: str) -> InvalidData:
+        """Return an error that names the file."""
+        return InvalidData(f"{self.path} is not right: {printable(what)}", "containers-registries.conf(5)")
+
+    def location(self, text: str) -> str:
+        """Return HOST[:PORT][/PATH] as it is compared."""
+        if "://" in text:
+            raise self.wrong(f"{text} begins with a scheme; a location is HOST[:PORT][/PATH]")
+        return text.rstrip("/")
+
+    def text(self, table: dict[str, Any], key: str) -> str:
+        """Return a string, empty if it is missing."""
+        value = table.get(key, "")
+        if not isinstance(value, str):
+            raise self.wrong(f"{key} is not a string")
+        return value
+
+    def flag(self, table: dict[str, Any], key: str) -> bool:
+        """Return a boolean, False if it is missing."""
+        value = table.get(key, False)
+        if not isinstance(value, bool):
+            raise self.wrong(f"{key} is neither true nor false")
+        return value
+
+    def table(self, table: dict[str, Any], key: str) -> dict[str, Any]:
+        """Return a table, empty if it is missing."""
+        value = table.get(key, {})
+        if not isinstance(value, dict):
+            raise self.wrong(f"{key} is not a table")
+        return value
+
+    def array(self, table: dict[str, Any], key: str) -> list[dict[str, Any]]:
+        """Return an array of tables, empty if it is missing."""
+        value = table.get(key, [])
+        if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+            raise self.wrong(f"{key} is not an array of tables")
+        return value
+
+    def strings(self, table: dict[str, Any], key: str) -> list[str]:
+        """Return an array of strings, empty if it is missing."""
+        value = table.get(key, [])
+        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+            raise self.wrong(f"{key} is not an array of strings")
+        return value
