@@ -115,6 +115,7 @@ CREATORS = {
     "daemonless/isolation/copying.py": "tmpcopyup and new volumes, before a container sees them",
     "daemonless/isolation/mounts.py": "mount points, by descriptor inside the new root",
     "daemonless/isolation/rootfs.py": "files to mount devices on, by descriptor in our own /dev",
+    "daemonless/images/transports/output_directory.py": "what push writes for others, complete by a rename",
     "daemonless/layers/staging.py": "a lock file, beside a staging directory that a rename makes visible",
     "daemonless/layers/extract.py": "files that cp copies, by descriptor in their directory",
     "daemonless/layers/unpack.py": "the files of a layer, by descriptor in its staging directory",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from daemonless import events
+from daemonless.actions.access import registry_access
 from daemonless.actions.cold import in_child
 from daemonless.actions.each import for_each
 from daemonless.errors import NotFound, UsageError
@@ -92,11 +93,7 @@ def _pull(args: Args, reference: Reference) -> Image:
         args.paths,
         platform=_platform(args),
         progress=make_progress(str(reference), quiet=args.quiet),
-        credentials=args.creds,
-        authfile=args.authfile,
-        tls_verify=args.tls_verify,
-        cert_dir=args.cert_dir or "",
-        debug=args.debug,
+        access=registry_access(args),
     )
 
 

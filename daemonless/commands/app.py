@@ -71,6 +71,7 @@ COMMANDS = {
     "container_exists": _CONTAINERS,
     "container_prune": _CONTAINERS,
     "pull": _IMAGES,
+    "push": _IMAGES,
     "images": _IMAGES,
     "tag": _IMAGES,
     "untag": _IMAGES,
@@ -122,6 +123,7 @@ GROUPS: dict[str, tuple[str, dict[str, Entry]]] = {
         "Work with images.",
         {
             "pull": Entry("pull", {}),
+            "push": Entry("push", {}),
             "ls": Entry("images", {}),
             "inspect": Entry("inspect", {"type": "image"}),
             "diff": Entry("diff", {"type": "image"}),

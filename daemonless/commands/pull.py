@@ -19,10 +19,12 @@ def pull(
     *,
     quiet: lifecycle.Quiet = False,
     platform: lifecycle.Platform = None,
-    tls_verify: lifecycle.TlsVerify = None,
-    creds: lifecycle.Creds = None,
-    authfile: lifecycle.Authfile = None,
+    tls_verify: registries.TlsVerify = None,
+    creds: registries.Creds = None,
+    authfile: registries.Authfile = None,
     cert_dir: registries.CertDir = None,
+    retry: registries.Retry = 3,
+    retry_delay: registries.RetryDelay = None,
 ) -> None:
     """Pull images from registries, archives or directories and print their IDs.
 

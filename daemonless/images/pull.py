@@ -9,7 +9,6 @@ leaves no image; finished blobs and layers stay and are not fetched again.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from typing import Any
 
 from daemonless.config import Paths
@@ -45,9 +44,7 @@ from daemonless.oci.image import (
 )
 from daemonless.oci.reference import Reference, parse_reference
 from daemonless.record import Record
-from daemonless.registry.client import RegistryClient, open_registry
-from daemonless.registry.credentials import find_credential, parse_creds
-from daemonless.registry.registries import Endpoint
+from daemonless.registry.access import Access
 
 ATTEMPTS = 3  # when somebody removed, by hand, what was about to be named
 
@@ -74,36 +71,18 @@ def pull(
     *,
     platform: Platform | None = None,
     progress: Progress | None = None,
-    credentials: str | None = None,
-    authfile: str | None = None,
-    tls_verify: bool | None = None,
-    cert_dir: str = "",
+    access: Access = Access(),  # noqa: B008 - it is frozen
     id_map: IdMap | None = None,
-    debug: Callable[[str], None] | None = None,
 ) -> Image:
     """Fetch an image from its registry, or a mirror of it, and unpack its layers; return it.
 
-    `platform` defaults to this machine's. `credentials` is USER:PASSWORD for the registry,
-    otherwise `authfile` or the user's usual files are looked at. `tls_verify` None lets registries
-    on this machine, and those of which registries.conf says so, speak plain http. `cert_dir` is as
-    for `open_registry`. The caller must have a single thread. Raises NotFound, Unsupported,
-    InvalidData, UsageError, or the errors of `daemonless.registry.errors`; the store is then as
-    it was, but for complete blobs and layers.
+    `platform` defaults to this machine's. The caller must have a single thread. Raises NotFound,
+    Unsupported, InvalidData, UsageError, or the errors of `daemonless.registry.errors`; the store is
+    then as it was, but for complete blobs and layers.
     """
     if isinstance(reference, str):
         reference = parse_reference(reference)
-
-    def connect(endpoint: Endpoint) -> RegistryClient:
-        domain = endpoint.reference.domain
-        credential = (
-            parse_creds(credentials)
-            if credentials and domain == reference.domain  # they are not meant for a mirror
-            else find_credential(domain, endpoint.reference.path, authfile=authfile or "")
-        )
-        verify = False if endpoint.insecure and tls_verify is None else tls_verify
-        return open_registry(domain, credential=credential, tls_verify=verify, cert_dir=cert_dir, debug=debug)
-
-    source = open_registry_source(reference, connect)
+    source = open_registry_source(reference, access.connect)
     try:
         return pull_from(source, paths, platform=platform, progress=progress, id_map=id_map)
     finally:

@@ -44,7 +44,7 @@ from daemonless.layers.walk import OPEN_DIRECTORY, walk
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 BLOCK = 512
 CHUNK = 1 << 18  # bytes read at once
@@ -110,6 +110,13 @@ class ArchiveWriter:
         self._emit(format_headers(entry))
         if data:
             self._emit(data + bytes(-len(data) % BLOCK))
+
+    def write_stream(self, entry: Entry, chunks: Iterable[bytes]) -> None:
+        """Write one member whose `entry.size` bytes of data come in chunks."""
+        self._emit(format_headers(entry))
+        for chunk in chunks:
+            self._emit(chunk)
+        self._emit(bytes(-entry.size % BLOCK))
 
     def translate(self, dir_fd: int, name: bytes, member: bytes, status: os.stat_result) -> bool:
         """Return whether the entry, found in a directory, has been dealt with and is not to be archived."""

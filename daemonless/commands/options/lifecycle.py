@@ -125,29 +125,3 @@ Platform = Annotated[
         rich_help_panel=IMAGE,
     ),
 ]
-TlsVerify = Annotated[
-    bool | None,
-    typer.Option(
-        "--tls-verify/--no-tls-verify",
-        help="Require HTTPS and a valid certificate; required if not given, except on loopback.",
-        rich_help_panel=IMAGE,
-    ),
-]
-Creds = Annotated[
-    str | None,
-    typer.Option(
-        "--creds",
-        metavar="USER:PASSWORD",
-        help="Log in to the registry with these credentials.",
-        rich_help_panel=IMAGE,
-    ),
-]
-Authfile = Annotated[
-    str | None,
-    typer.Option(
-        "--authfile",
-        metavar="FILE",
-        help="Read credentials from this file instead of containers/auth.json.",
-        rich_help_panel=IMAGE,
-    ),
-]

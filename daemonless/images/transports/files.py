@@ -121,14 +121,20 @@ def blob_name(digest: Digest) -> str:
 
 
 class Directory:
-    """The files below a directory."""
+    """The files below the directory `fd`; `name` is how messages call it."""
 
-    def __init__(self, path: str) -> None:
-        self.name = printable(path)
+    def __init__(self, fd: int, name: str) -> None:
+        self.name = name
+        self._fd = fd
+
+    @classmethod
+    def at(cls, path: str) -> Directory:
+        """Open the directory at a path; raises NotFound."""
+        name = printable(path)
         try:
-            self._fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            return cls(os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC), name)
         except OSError as error:
-            raise NotFound(f"cannot open {self.name}: {error.strerror}") from None
+            raise NotFound(f"cannot open {name}: {error.strerror}") from None
 
     def has(self, name: str) -> bool:
         """Return whether there is such a file."""

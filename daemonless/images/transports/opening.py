@@ -1,17 +1,24 @@
-"""Open the images of a file or directory of this machine."""
+"""Open the images of a file or directory of this machine, to read or to write them."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from types import TracebackType
 
-from daemonless.errors import InvalidData, UsageError
+from daemonless.errors import InvalidData, UsageError, printable
+from daemonless.images.transports.destination import Destination
 from daemonless.images.transports.directory import MANIFEST, DirectorySource
+from daemonless.images.transports.directory_destination import DirectoryDestination
 from daemonless.images.transports.docker_archive import docker_archive_sources
+from daemonless.images.transports.docker_archive_destination import DockerArchive
 from daemonless.images.transports.files import Archive, Directory, Files
 from daemonless.images.transports.layout import layout_sources
+from daemonless.images.transports.layout_destination import LayoutArchive, LayoutDirectory
 from daemonless.images.transports.location import DIRECTORY, DOCKER_ARCHIVE, OCI, OCI_ARCHIVE, Location
+from daemonless.images.transports.output_archive import OutputArchive
+from daemonless.images.transports.output_directory import OutputDirectory
 from daemonless.images.transports.source import Source
 from daemonless.registry.policy import check_policy, scopes_of_path
 
@@ -47,7 +54,7 @@ def open_local(location: Location) -> LocalImages:
     """
     files: Directory | Archive
     is_directory = location.transport in (OCI, DIRECTORY)
-    files = Directory(location.path) if is_directory else Archive(location.path)
+    files = Directory.at(location.path) if is_directory else Archive(location.path)
     try:
         sources: Sequence[Source]
         if isinstance(files, Directory) and location.transport == DIRECTORY:
@@ -89,7 +96,7 @@ def open_archive(path: str, fd: int = -1) -> LocalImages:
 
 def open_directory(path: str) -> LocalImages:
     """Open all images of a directory, an OCI layout or what skopeo calls dir:. Raises as `open_local`."""
-    directory = Directory(path)
+    directory = Directory.at(path)
     has_layout, has_image = directory.has("index.json"), directory.has(MANIFEST)
     directory.close()
     if not has_layout and not has_image:
@@ -102,3 +109,34 @@ def _check(location: Location) -> None:
     is_somewhere = location.transport != DOCKER_ARCHIVE and os.path.exists(location.path)
     scopes = scopes_of_path(location.path, location.image) if is_somewhere else ()
     check_policy(location.transport, scopes, str(location))
+
+
+@contextmanager
+def open_output_directory(location: Location) -> Iterator[Destination]:
+    """Give the destination that an oci: or dir: location names; raises UsageError."""
+    output = OutputDirectory(location.path)
+    try:
+        if location.transport == OCI:
+            yield LayoutDirectory(output, location.image)
+        else:
+            yield DirectoryDestination(output)
+    finally:
+        output.close()
+
+
+@contextmanager
+def open_output_archive(location: Location, fd: int, tags: tuple[str, ...]) -> Iterator[Destination]:
+    """Give the destination that an archive's location names, to be written to `fd`, and complete it.
+
+    `tags` are the names for docker-archive: that the location does not state.
+    """
+    output = OutputArchive(fd, printable(location.path))
+    if location.transport == OCI_ARCHIVE:
+        layout = LayoutArchive(output)
+        yield layout.image(location.image)
+        layout.finish()
+    else:
+        archive = DockerArchive(output)
+        stated = (str(location.reference),) if location.reference else ()
+        yield archive.image((*stated, *(tag for tag in tags if tag not in stated)))
+        archive.finish()

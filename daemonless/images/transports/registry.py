@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from daemonless.errors import DaemonlessError
+from daemonless.images.transports.destination import Accepts, Advance, Open
 from daemonless.oci.digest import Digest
 from daemonless.oci.image import Descriptor, Fetched
 from daemonless.oci.reference import Reference
@@ -16,6 +17,8 @@ from daemonless.registry.registries import Endpoint, Registries, load_registries
 
 if TYPE_CHECKING:
     from daemonless.oci.digest import Readable
+
+AT_ONCE = 4  # blobs on the way
 
 
 class RegistrySource:
@@ -88,3 +91,49 @@ def open_registry_source(
             error.hint = "; ".join(failures)
             raise
     return source
+
+
+class Origins(Protocol):
+    """Which repositories of a registry have a blob."""
+
+    def of(self, digest: Digest) -> list[str]:
+        """Return their paths, as far as they are known."""
+
+    def note(self, digest: Digest) -> None:
+        """Be told that the destination's repository has the blob."""
+
+
+class RegistryDestination:
+    """The name that an image gets in a registry, which may take blobs from their `origins` there.
+
+    The client's owner closes it.
+    """
+
+    accepts = Accepts(at_once=AT_ONCE)
+
+    def __init__(self, client: RegistryClient, reference: Reference, origins: Origins) -> None:
+        self.name = str(reference)
+        self._client = client
+        self._path = reference.path
+        self._identifier = reference.digest or reference.tag
+        self._origins = origins
+
+    def find_blob(self, descriptor: Descriptor) -> str:
+        """Ask the registry for it, there and in the repositories where it should be."""
+        if self._client.has_blob(self._path, descriptor):
+            self._origins.note(descriptor.digest)
+            return "already there"
+        for origin in self._origins.of(descriptor.digest):
+            if self._client.mount_blob(self._path, descriptor, origin):
+                self._origins.note(descriptor.digest)
+                return f"mounted from {origin}"
+        return ""
+
+    def put_blob(self, descriptor: Descriptor, open_at: Open, progress: Advance) -> None:
+        """Upload it."""
+        self._client.push_blob(self._path, descriptor, open_at, progress=progress)
+        self._origins.note(descriptor.digest)
+
+    def put_manifest(self, data: bytes, media_type: str) -> None:
+        """Upload it under the image's tag or digest."""
+        self._client.push_manifest(self._path, self._identifier, data, media_type)
