@@ -32,7 +32,7 @@ def pattern(shown: str) -> str:
     return "".join(lines)
 
 
-DOCS = ("events", "files", "health", "images", "inspecting", "lifecycle", "logs", "volumes")
+DOCS = ("events", "files", "health", "images", "inspecting", "lifecycle", "logs", "registries", "volumes")
 PAGES = ["README.md", *(f"docs/{page}.md" for page in DOCS)]
 
 

@@ -34,6 +34,7 @@ class Access(Record):
             credential=credential,
             tls_verify=False if endpoint.insecure and self.tls_verify is None else self.tls_verify,
             cert_dir=self.cert_dir,
-            retry=self.retry,
+            # there are others to ask instead of a mirror
+            retry=Retry(times=min(1, self.retry.times)) if endpoint.is_mirror else self.retry,
             debug=self.debug,
         )

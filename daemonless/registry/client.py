@@ -434,12 +434,15 @@ class RegistryClient:
         for scheme in self._schemes:
             try:
                 request = Request(method="GET", url=f"{scheme}://{self.host}/v2/", redirects=False)
-                self._prober.send(request).close()
+                response = self._prober.send(request)
+                response.close()
             except Untrusted:
                 raise
             except Unreachable as error:
                 failures.append(error)
             else:
+                if failures and response.status == 400:
+                    break  # how a server that expects TLS answers to plain http
                 return scheme
         raise failures[0]
 

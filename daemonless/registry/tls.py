@@ -37,7 +37,7 @@ def load_trust(
     """Return what to trust for the registry `host` (with its port, if one was given).
 
     `cert_dir` takes the place of the registry's certs.d directories. `env` gives SSL_CERT_FILE,
-    REQUESTS_CA_BUNDLE, HOME and XDG_CONFIG_HOME; `system` is where the system-wide certs.d
+    SSL_CERT_DIR, REQUESTS_CA_BUNDLE, HOME and XDG_CONFIG_HOME; `system` is where the system-wide certs.d
     directories lie. Raises UsageError for an unreadable certificate.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -54,6 +54,8 @@ def load_trust(
     bundle = given or next((path for path in _BUNDLES if os.path.exists(path)), None)
     if given and not os.path.exists(given):
         raise UsageError(f"cannot read the CA file {given}", "look at SSL_CERT_FILE and REQUESTS_CA_BUNDLE")
+    for name in filter(None, env.get("SSL_CERT_DIR", "").split(":")):
+        _load_authorities(context, Path(name))
     return Trust(context, bundle or True)
 
 
@@ -61,6 +63,19 @@ def _directories(host: str, env: Mapping[str, str], system: str) -> list[Path]:
     home = Path(env.get("XDG_CONFIG_HOME") or f"{env.get('HOME', '/nonexistent')}/.config")
     bases = (home / "containers", Path(system) / "containers", Path(system) / "docker")
     return [base / "certs.d" / host for base in bases if (base / "certs.d" / host).is_dir()]
+
+
+def _load_authorities(context: ssl.SSLContext, directory: Path) -> None:
+    """Trust the certificates in a directory of SSL_CERT_DIR, whatever its files are called."""
+    try:
+        files = sorted(path for path in directory.iterdir() if path.is_file())
+    except OSError as error:
+        raise UsageError(f"cannot read {directory}: {error.strerror}", "look at SSL_CERT_DIR") from None
+    for path in files:
+        try:
+            context.load_verify_locations(cafile=path)
+        except (OSError, ssl.SSLError):
+            continue  # not a certificate: such directories hold other things as well
 
 
 def _load_directory(context: ssl.SSLContext, directory: Path) -> None:

@@ -80,6 +80,15 @@ def test_a_container_outlives_its_login_session(cli: Cli, image: str, user: str)
     assert shown == "inside\ns\n"
 
 
+def test_a_scope_ends_with_the_last_login_of_who_does_not_linger(cli: Cli, image: str) -> None:
+    options = "--name s --restart=always --stop-timeout=1 --network=none"
+    session(cli, "guest", f"systemd-run --user --scope daemonless run -d {options} {image} sleep 1000")
+    uid = subprocess.run(["id", "-u", "guest"], capture_output=True, text=True, check=True).stdout.strip()
+    eventually(lambda: not os.path.exists(f"/run/user/{uid}"), 60, "the user's systemd did not end")
+    shown = session(cli, "guest", "daemonless ps --all --format '{{.Names}} {{.Status}}'; daemonless rm s")
+    assert shown.startswith("s Exited (137)"), shown
+
+
 @pytest.mark.parametrize(
     ("unit_options", "goes_on"),
     [(SCOPE, True), (SERVICE, False), ((*SERVICE, "--property=KillMode=process"), True)],
