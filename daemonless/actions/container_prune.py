@@ -16,7 +16,10 @@ from daemonless.layers import trash
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from daemonless.actions.args import Args
+    from daemonless.config import Paths
     from daemonless.containers.store import Container
 
 _KEYS = {"label", "label!", "until"}
@@ -24,17 +27,38 @@ _KEYS = {"label", "label!", "until"}
 
 def main(args: Args) -> int:
     """Remove the containers that were created or have ended and print their ids."""
-    doomed = _doomed(args)
+    doomed = candidates(args.paths, args.filter or ())
     if not args.force:
         shown = [f"{container.id[:12]}  {container.name}" for container in doomed]
         if not doomed or not confirm("This removes all containers that do not run:", shown):
             return 0
+    status, _ = prune(args.paths, doomed)
+    trash.empty_in_background(args.paths.data)
+    return status
+
+
+def candidates(paths: Paths, filters: Sequence[str]) -> list[Container]:
+    """Return the containers that do not run and that all filters let through; raises UsageError."""
+    now = time.time()
+    keep, keys = parse_filters(filters, paths, now)
+    if keys - _KEYS:
+        raise UsageError(
+            f"{min(keys - _KEYS)} is not a filter of prune", f"the keys are {', '.join(sorted(_KEYS))}"
+        )
+    containers = ContainerStore(paths).containers()
+    shared = Shared(paths, containers)
+    rows = [Row(container, shared, now, no_trunc=True) for container in containers]
+    return [row.container for row in rows if row.status in ("created", "exited") and keep(row)]
+
+
+def prune(paths: Paths, doomed: Sequence[Container]) -> tuple[int, list[str]]:
+    """Remove containers, but not what has come to run, and print each id; return status and ids."""
     by_id = {container.id: container for container in doomed}
     removed = []
 
     def remove(identity: str) -> str | None:
         try:
-            ending.remove(args.paths, by_id[identity])
+            ending.remove(paths, by_id[identity])
         except (Conflict, NotFound):  # started, or removed, since it was looked at
             return None
         removed.append(identity)
@@ -42,20 +66,6 @@ def main(args: Args) -> int:
 
     status = for_each(by_id, remove)
     if removed:
-        events.record(args.paths, "container", "prune", "", attributes={"count": str(len(removed))})
-    ContainerStore(args.paths).sweep()
-    trash.empty_in_background(args.paths.data)
-    return status
-
-
-def _doomed(args: Args) -> list[Container]:
-    now = time.time()
-    keep, keys = parse_filters(args.filter, args.paths, now)
-    if keys - _KEYS:
-        raise UsageError(
-            f"{min(keys - _KEYS)} is not a filter of prune", f"the keys are {', '.join(sorted(_KEYS))}"
-        )
-    containers = ContainerStore(args.paths).containers()
-    shared = Shared(args.paths, containers)
-    rows = [Row(container, shared, now, no_trunc=True) for container in containers]
-    return [row.container for row in rows if row.status in ("created", "exited") and keep(row)]
+        events.record(paths, "container", "prune", "", attributes={"count": str(len(removed))})
+    ContainerStore(paths).sweep()
+    return status, removed

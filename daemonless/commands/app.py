@@ -97,6 +97,9 @@ COMMANDS = {
     "secret_inspect": _SECRETS,
     "secret_rm": _SECRETS,
     "secret_exists": _SECRETS,
+    "system_df": _OTHER,
+    "system_prune": _OTHER,
+    "system_check": _OTHER,
     "info": _OTHER,
     "version": _OTHER,
     "completion": _OTHER,
@@ -152,7 +155,10 @@ GROUPS: dict[str, tuple[str, dict[str, Entry]]] = {
     "healthcheck": ("Check the health of containers.", {"run": Entry("healthcheck_run", {})}),
     "system": (
         "Look after this program.",
-        {name: Entry(name, {}) for name in ("events", "info")},
+        {
+            **{name: Entry(f"system_{name}", {}) for name in ("df", "prune", "check")},
+            **{name: Entry(name, {}) for name in ("events", "info")},
+        },
     ),
 }
 # Further spellings, accepted but not listed.

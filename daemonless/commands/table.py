@@ -99,6 +99,9 @@ GROUPS: dict[str, dict[str, tuple[str, dict[str, str]]]] = {
         'run': ('healthcheck_run', {}),
     },
     'system': {
+        'df': ('system_df', {}),
+        'prune': ('system_prune', {}),
+        'check': ('system_check', {}),
         'events': ('events', {}),
         'info': ('info', {}),
     },
@@ -1491,6 +1494,54 @@ COMMANDS: dict[str, Spec] = {
         'arguments': (('secret', False, True),),
         'defaults': {
             'secret': None,
+        },
+        'interspersed': True,
+    },
+    'system_df': {
+        'options': {
+            '--verbose': ('verbose', True),
+            '-v': ('verbose', True),
+            '--format': ('format', 'text'),
+        },
+        'arguments': (),
+        'defaults': {
+            'verbose': False,
+            'format': None,
+        },
+        'interspersed': True,
+    },
+    'system_prune': {
+        'options': {
+            '--all': ('all', True),
+            '-a': ('all', True),
+            '--volumes': ('volumes', True),
+            '--force': ('force', True),
+            '-f': ('force', True),
+            '--filter': ('filter', 'list'),
+        },
+        'arguments': (),
+        'defaults': {
+            'all': False,
+            'volumes': False,
+            'force': False,
+            'filter': (),
+        },
+        'interspersed': True,
+    },
+    'system_check': {
+        'options': {
+            '--quick': ('quick', True),
+            '-q': ('quick', True),
+            '--repair': ('repair', True),
+            '-r': ('repair', True),
+            '--force': ('force', True),
+            '-f': ('force', True),
+        },
+        'arguments': (),
+        'defaults': {
+            'quick': False,
+            'repair': False,
+            'force': False,
         },
         'interspersed': True,
     },

@@ -43,10 +43,12 @@ def layers_of(container: Container) -> set[str]:
 
     They are known by the end of their path, .../HEX/diff: the data directory may have been moved.
     """
-    found = set()
-    for mount in container.spec().get("mounts") or ():
-        for option in mount.get("options") or ():
-            path = option.removeprefix(_LOWER).split("/")
-            if option.startswith(_LOWER) and path[-1] == DIFF:
-                found.add(diff_id_of(path[-2]))
-    return found
+    return {diff_id_of(path.split("/")[-2]) for path in lower_directories(container)}
+
+
+def lower_directories(container: Container) -> list[str]:
+    """Return the directories of the layers that a container stands on; raises InvalidData."""
+    mounts = container.spec().get("mounts") or ()
+    options = [option for mount in mounts for option in mount.get("options") or ()]
+    lowers = [option.removeprefix(_LOWER) for option in options if option.startswith(_LOWER)]
+    return [path for path in lowers if path.endswith(f"/{DIFF}")]

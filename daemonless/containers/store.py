@@ -557,6 +557,22 @@ class ContainerStore:
         for directory in (self.directory, self._names):
             sync(directory)
 
+    def owner(self, name: str) -> str:
+        """Return the id that a name is bound to, or an empty string."""
+        try:
+            return os.readlink(f"{self._names}/{name}")
+        except OSError:
+            return ""
+
+    def stale_names(self) -> list[str]:
+        """Return the names that are bound to no container; they are free for whoever wants them."""
+        try:
+            names = sorted(os.listdir(self._names))
+        except FileNotFoundError:
+            return []
+        owners = {name: self.owner(name) for name in names}
+        return [name for name, owner in owners.items() if owner and self._is_stale(name, owner)]
+
     def name_is_free(self, name: str) -> bool:
         """Return whether no container has the name, clearing a claim that stands for nothing."""
         link = f"{self._names}/{name}"

@@ -90,7 +90,7 @@ def collect(store: ImageStore, users: Users) -> list[Piece]:
         kept = needed(store, users)
         doomed = [piece for piece in pieces(store.data) if piece.digest not in kept]
         for piece in doomed:
-            _discard(store.data, piece.path)
+            discard(store.data, piece.path)
     return doomed
 
 
@@ -102,8 +102,7 @@ def remove(
     What `check_unused` raises, when nobody can come to use the image any more, keeps it.
     """
     store.unlist(image, check_unused)
-    blobs = (image.digest, image.id, *(layer.digest for layer in image.layers))
-    discard_unneeded(store, {*blobs, *image.diff_ids}, users)
+    discard_unneeded(store, image.needs, users)
 
 
 def discard_unneeded(store: ImageStore, digests: Collection[str], users: Users) -> None:
@@ -118,9 +117,9 @@ def discard_unneeded(store: ImageStore, digests: Collection[str], users: Users) 
         except InvalidData:
             return
         for digest in doomed:
-            _discard(store.data, store.blobs.path(digest))
+            discard(store.data, store.blobs.path(digest))
             for key in _listdir(f"{store.data}/layers"):
-                _discard(store.data, f"{store.data}/layers/{key}/{Digest(digest).hex}")
+                discard(store.data, f"{store.data}/layers/{key}/{Digest(digest).hex}")
 
 
 def nobody(needed_by_images: Collection[str]) -> Iterable[str]:
@@ -128,7 +127,8 @@ def nobody(needed_by_images: Collection[str]) -> Iterable[str]:
     return ()
 
 
-def _discard(data: str, path: str) -> None:
+def discard(data: str, path: str) -> None:
+    """Move a blob or a layer into the trash; the caller holds images.lock and knows that nothing needs it."""
     failpoints.reach("images.discard")
     try:
         trash.discard(data, path)

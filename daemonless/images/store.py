@@ -55,6 +55,11 @@ class Image(Record):
     size: int
 
     @property
+    def needs(self) -> frozenset[str]:
+        """Digests of the blobs and layers it consists of: documents, layers, diff_ids."""
+        return frozenset((self.digest, self.id, *(layer.digest for layer in self.layers), *self.diff_ids))
+
+    @property
     def labels(self) -> dict[str, str]:
         """The labels of the config."""
         return self.config["config"].get("Labels") or {}
@@ -131,6 +136,32 @@ class ImageStore:
                 if self._is_listed(entry.digest):  # not removed meanwhile
                     self.damaged.append(error.message)
         return images
+
+    def listed(self) -> dict[str, tuple[str, ...]]:
+        """Return the digests of all listed manifests, readable or not, with their names."""
+        found: dict[str, tuple[str, ...]] = {}
+        for entry in self._entries():
+            found[entry.digest] = found.get(entry.digest, ()) + ((entry.name,) if entry.name else ())
+        return found
+
+    def blobs_of(self, digest: str) -> dict[str, int]:
+        """Return all blobs that a listed manifest or index needs with their sizes, itself included.
+
+        Raises NotFound or InvalidData if its documents cannot be read.
+        """
+        data = self.blobs.read(digest)
+        found = {digest: len(data)}
+        document = parse_document(data, what=f"manifest {digest}")
+        if isinstance(document, Index):  # its images need not all be here
+            for child in document.manifests:
+                if self.blobs.has(child.digest):
+                    found |= self.blobs_of(child.digest)
+            return found
+        config = self.blobs.read(document.config.digest)
+        if len(diff_ids(parse_config(config, what="the config"))) != len(document.layers):
+            raise InvalidData(f"manifest {digest} does not have the layers that its config names")
+        descriptors = (document.config, *document.layers)
+        return found | {descriptor.digest: descriptor.size for descriptor in descriptors}
 
     def _entries(self) -> list[_Entry]:
         try:

@@ -1,0 +1,45 @@
+"""`system prune`: remove everything that nothing uses."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from daemonless.commands.invoke import perform
+from daemonless.commands.options import selection
+
+
+def system_prune(
+    ctx: typer.Context,
+    *,
+    all: Annotated[
+        bool,
+        typer.Option(
+            "--all",
+            "-a",
+            help="Remove all images that no container uses, with a name too.",
+            rich_help_panel=selection.SELECTION,
+        ),
+    ] = False,
+    volumes: Annotated[
+        bool,
+        typer.Option(
+            "--volumes",
+            help="Remove the volumes that no container uses too.",
+            rich_help_panel=selection.SELECTION,
+        ),
+    ] = False,
+    force: selection.Force = False,
+    filter: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--filter",
+            metavar="KEY=VALUE",
+            help="Remove only what matches: until (made before), label or label!; repeatable.",
+            rich_help_panel=selection.SELECTION,
+        ),
+    ] = None,
+) -> None:
+    """Remove the containers that do not run, the images without a name and the files that no image needs."""
+    perform(ctx)
