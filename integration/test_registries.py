@@ -132,6 +132,10 @@ def test_an_insecure_registry(fresh: Cli, private_registry: Registry, private: s
     fresh("pull", "-q", "--creds=u:p", private)
     asked_for = fresh("pull", "-q", "--creds=u:p", "--tls-verify", private, status=125)
     assert "its certificate is not trusted" in asked_for.stderr
+    fresh("push", "-q", "--creds=u:p", private)
+    fresh("login", "-u", "u", "--password-stdin", private_registry.address, input="p")
+    fresh("pull", "-q", private)
+    fresh("push", "-q", private)
 
 
 def test_credentials_are_not_for_mirrors(fresh: Cli, private_registry: Registry, private: str) -> None:

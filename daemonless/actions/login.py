@@ -9,10 +9,12 @@ from getpass import getpass
 
 from daemonless import syscalls as sc
 from daemonless.errors import DaemonlessError, UsageError, printable
+from daemonless.oci.reference import Reference
 from daemonless.registry.client import open_registry
 from daemonless.registry.credentials import Credential, find_credential
 from daemonless.registry.errors import Unauthorized
 from daemonless.registry.logins import parse_key, store_login
+from daemonless.registry.registries import load_registries
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -138,10 +140,11 @@ def _secret(args: Args) -> str:
 
 def _checked(args: Args, domain: str, credential: Credential) -> str:
     """Show the credential to the registry and return who took it; the stored one stays as it was given."""
+    place = load_registries().destination(Reference(domain=domain, path=""))
     client = open_registry(
         domain,
         credential=credential,
-        tls_verify=args.tls_verify,
+        tls_verify=False if place.insecure and args.tls_verify is None else args.tls_verify,
         cert_dir=args.cert_dir or "",
         debug=args.debug,
     )

@@ -106,16 +106,9 @@ class Registries:
 
         Raises Refused if its registry is blocked, InvalidData if a location makes no name.
         """
-        name = str(reference)
-        matching = [table for table in self._tables.values() if table.matched(name)]
-        if not matching:
+        name, table = str(reference), self._table(reference)
+        if table is None:
             return (Endpoint(reference=reference),)
-        table = max(matching, key=lambda each: len(each.prefix))
-        if table.blocked:
-            raise Refused(
-                f"{reference} is not to be used: {table.prefix} is blocked in {table.file}",
-                "ask who looks after that file",
-            )
         unwanted = "tag-only" if reference.digest else "digest-only"
         places = [
             Endpoint(reference=_moved(name, table, mirror.location), insecure=mirror.insecure, is_mirror=True)
@@ -125,9 +118,26 @@ class Registries:
         return (*places, Endpoint(reference=_moved(name, table, table.location), insecure=table.insecure))
 
     def destination(self, reference: Reference) -> Endpoint:
-        """Return where an image is pushed to, and logins are checked: never a mirror, never moved."""
-        last = self.endpoints(reference)[-1]
-        return Endpoint(reference=reference, insecure=last.insecure)
+        """Return where an image is pushed to, or a login is for: never a mirror, never moved.
+
+        Raises Refused if the registry is blocked.
+        """
+        table = self._table(reference)
+        return Endpoint(reference=reference, insecure=table is not None and table.insecure)
+
+    def _table(self, reference: Reference) -> _Registry | None:
+        """Return what is said of an image's registry, if anything is. Raises Refused if it is blocked."""
+        name = str(reference)
+        matching = [table for table in self._tables.values() if table.matched(name)]
+        if not matching:
+            return None
+        table = max(matching, key=lambda each: len(each.prefix))
+        if table.blocked:
+            raise Refused(
+                f"{reference} is not to be used: {table.prefix} is blocked in {table.file}",
+                "ask who looks after that file",
+            )
+        return table
 
 
 def _moved(name: str, table: _Registry, location: str) -> Reference:
