@@ -45,14 +45,20 @@ def open_output(path: str | None, what: str) -> Output:
     to directly. Raises UsageError for a terminal, or a file that cannot be made.
     """
     if not path:
-        if os.isatty(1):
-            raise UsageError(f"refusing to write {what} to a terminal", "use --output FILE, or redirect it")
+        _refuse_terminal(1, what)
         return Output(1)
     try:
         if os.path.exists(path) and not stat.S_ISREG(os.stat(path).st_mode):
-            return Output(os.open(path, os.O_WRONLY | os.O_CLOEXEC), path=path)
+            fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+            _refuse_terminal(fd, what)
+            return Output(fd, path=path)
         temporary = f"{path}.{os.urandom(4).hex()}.part"
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         return Output(os.open(temporary, flags, 0o666), temporary=temporary, path=path)
     except OSError as error:
         raise UsageError(f"cannot write {path}: {error.strerror}") from error
+
+
+def _refuse_terminal(fd: int, what: str) -> None:
+    if os.isatty(fd):
+        raise UsageError(f"refusing to write {what} to a terminal", "use --output FILE, or redirect it")

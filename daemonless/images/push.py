@@ -73,6 +73,8 @@ def push(image: Image, paths: Paths, destination: Destination, wish: Wish, progr
         with Lease(paths.data) as lease:
             lease.keep(image.digest, image.id, *(layer.digest for layer in image.layers))
             return _Push(image, store, paths, destination, progress).run(wish)
+    except BrokenPipeError:
+        raise  # whoever reads the archive has seen enough
     except OSError as error:
         raise store_failed(f"push to {destination.name}", error) from error
 
