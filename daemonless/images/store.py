@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 SIZE = "daemonless.unpacked.size"  # bytes of all layers, unpacked
 SOURCE = "daemonless.source.digest"  # what the name stood for in the registry: often an index
 MAX_INDEX = 64 << 20
-_USUAL = ("docker.io/library/", "daemonless.local/", "localhost/")  # what no alias is needed for
+_OWN = ("daemonless.local/", "localhost/")  # no registry has these: they are no aliases
 
 
 class Image(Record):
@@ -402,17 +402,17 @@ class ImageStore:
 
 def _meant(text: str, names: Iterable[str]) -> str:
     """Return which of the names registries.conf gives a short one; empty if it is none of them."""
-    foreign = {name for name in names if name and not name.startswith(_USUAL)}
-    if not foreign or not is_short(text):
+    pulled = {name for name in names if name and not name.startswith(_OWN)}
+    if not pulled or not is_short(text):
         return ""
-    # Only where an alias can be the reason for an image: pathlib and tomllib take 10 ms.
+    # For a name that is not here as it is: pathlib and tomllib take 10 ms.
     from daemonless.registry.registries import load_registries  # noqa: PLC0415
 
     try:
         meanings = load_registries().spelled_out(text)
     except DaemonlessError:  # a pull will tell
         return ""
-    return next((str(meant) for meant in meanings if str(meant) in foreign), "")
+    return next((str(meant) for meant in meanings if str(meant) in pulled), "")
 
 
 def _damaged(shown: str, error: DaemonlessError) -> InvalidData:

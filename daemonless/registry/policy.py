@@ -100,6 +100,8 @@ def _requirements(path: str, transport: str, scopes: tuple[str, ...]) -> list[st
     table = transports.get(transport, {}) if isinstance(transports, dict) else None
     if not isinstance(table, dict):
         raise _wrong(path, "its transports are not objects of scopes")
+    if transport == "docker-archive" and not table.keys() <= {""}:
+        raise _wrong(path, "docker-archive has scopes, but what such an archive holds is known by no name")
     default = _types(path, document.get("default"))
     for scope in (*scopes, ""):
         if scope in table:

@@ -52,17 +52,12 @@ class _Registry(Record):
     file: str  # where it was found
 
     def matched(self, name: str) -> int:
-        """Return how many characters of an image's full name the prefix stands for; 0 if none."""
-        end = len(self.prefix)
+        """Return how many characters of an image's name, without tag, the prefix stands for; 0 if none."""
         if self.prefix.startswith("*."):
-            domain = self.prefix[1:].partition("/")[0]
-            start = name.partition("/")[0].rfind(domain)
-            if start < 1 or not name.startswith(self.prefix[1:], start):
-                return 0
-            end = start + len(self.prefix) - 1
-        elif not name.startswith(self.prefix):
-            return 0
-        return end if name[end : end + 1] in ("", "/", ":", "@") else 0
+            host = name.partition("/")[0].partition(":")[0]
+            return len(host) if host.endswith(self.prefix[1:]) else 0
+        end = len(self.prefix)
+        return end if name.startswith(self.prefix) and name[end : end + 1] in ("", "/", ":") else 0
 
 
 class Registries:
@@ -106,16 +101,17 @@ class Registries:
 
         Raises Refused if its registry is blocked, InvalidData if a location makes no name.
         """
-        name, table = str(reference), self._table(reference)
+        table = self._table(reference)
         if table is None:
             return (Endpoint(reference=reference),)
         unwanted = "tag-only" if reference.digest else "digest-only"
-        places = [
-            Endpoint(reference=_moved(name, table, mirror.location), insecure=mirror.insecure, is_mirror=True)
-            for mirror in table.mirrors
-            if mirror.pulls != unwanted
+        mirrors = [
+            Endpoint(reference=_moved(reference, table, it.location), insecure=it.insecure, is_mirror=True)
+            for it in table.mirrors
+            if it.pulls != unwanted
         ]
-        return (*places, Endpoint(reference=_moved(name, table, table.location), insecure=table.insecure))
+        moved = _moved(reference, table, table.location)
+        return (*mirrors, Endpoint(reference=moved, insecure=table.insecure))
 
     def destination(self, reference: Reference) -> Endpoint:
         """Return where an image is pushed to, or a login is for: never a mirror, never moved.
@@ -127,8 +123,7 @@ class Registries:
 
     def _table(self, reference: Reference) -> _Registry | None:
         """Return what is said of an image's registry, if anything is. Raises Refused if it is blocked."""
-        name = str(reference)
-        matching = [table for table in self._tables.values() if table.matched(name)]
+        matching = [table for table in self._tables.values() if table.matched(reference.name)]
         if not matching:
             return None
         table = max(matching, key=lambda each: len(each.prefix))
@@ -140,13 +135,15 @@ class Registries:
         return table
 
 
-def _moved(name: str, table: _Registry, location: str) -> Reference:
+def _moved(reference: Reference, table: _Registry, location: str) -> Reference:
     if not location:  # of a wildcard: as it is
-        return parse_reference(name)
+        return reference
+    rest = reference.name[table.matched(reference.name) :]
     try:
-        return parse_reference(location + name[table.matched(name) :])
+        moved = parse_reference(location + rest)
     except UsageError as error:
         raise InvalidData(f"{table.file}: the location {printable(location)}: {error.message}") from None
+    return moved.replace(tag=reference.tag, digest=reference.digest)
 
 
 # --- reading --------------------------------------------------------------------------------
@@ -220,6 +217,8 @@ class _File:
             prefix = self.location(self.text(value, "prefix")) or location
             if not prefix:
                 raise self.wrong("a [[registry]] has neither prefix nor location")
+            if prefix.startswith("*.") and ("/" in prefix or not prefix[2:]):
+                raise self.wrong(f"the prefix {prefix} is not like *.example.com")
             found.append(
                 _Registry(
                     prefix=prefix,

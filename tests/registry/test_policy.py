@@ -81,6 +81,14 @@ def test_another_transport_has_other_scopes(tmp_path):
         check(tmp_path, policy, transport="oci-archive")
 
 
+def test_archives_of_docker_have_no_scopes(tmp_path):
+    with pytest.raises(InvalidData, match="docker-archive has scopes"):
+        check(
+            tmp_path, {"default": ACCEPT, "transports": {"docker-archive": {"/tmp": REJECT}}}, "docker-archive"
+        )
+    check(tmp_path, {"default": REJECT, "transports": {"docker-archive": {"": ACCEPT}}}, "docker-archive")
+
+
 def test_the_users_file_is_in_the_place_of_the_systems(tmp_path):
     own = tmp_path / "config/containers/policy.json"
     own.parent.mkdir(parents=True)

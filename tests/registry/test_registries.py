@@ -176,13 +176,13 @@ def test_mirrors_by_digest_only(machine):
         ("example.com/a", "example.com/a/b:1", "moved.example/x/b:1"),
         ("example.com/a", "example.com/ab:1", None),
         ("example.com", "example.com:5000/a:1", "moved.example/x:5000/a:1"),
-        ("example.com/a:1", "example.com/a:1", "moved.example/x:latest"),
+        ("example.com/a:1", "example.com/a:1", None),  # a tag is nothing to podman either
+        ("example.com/a", "example.com/a:1", "moved.example/x:1"),
         ("*.example.com", "reg.example.com/a:1", "moved.example/x/a:1"),
         ("*.example.com", "deep.reg.example.com/a:1", "moved.example/x/a:1"),
         ("*.example.com", "example.com/a:1", None),
         ("*.example.com", "reg.example.com.evil.org/a:1", None),
         ("*.example.com", "evil.org/reg.example.com/a:1", None),
-        ("*.example.com/a", "reg.example.com/a/b:1", "moved.example/x/b:1"),
     ],
 )
 def test_prefixes_and_what_becomes_of_names(machine, prefix, name, expected):
@@ -243,6 +243,7 @@ def test_the_first_version_of_the_format(machine):
         "registry = 1",
         "registry = [1]",
         "[[registry]]\ninsecure = true",
+        '[[registry]]\nprefix = "*.a.example/b"',
         '[[registry]]\nlocation = "a.example"\ninsecure = "yes"',
         '[[registry]]\nlocation = "a.example"\nblocked = 1',
         '[[registry]]\nlocation = "a.example"\nmirror = "b.example"',
