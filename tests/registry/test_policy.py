@@ -83,10 +83,10 @@ def test_another_transport_has_other_scopes(tmp_path):
 
 def test_archives_of_docker_have_no_scopes(tmp_path):
     with pytest.raises(InvalidData, match="docker-archive has scopes"):
-        check(
-            tmp_path, {"default": ACCEPT, "transports": {"docker-archive": {"/tmp": REJECT}}}, "docker-archive"
-        )
-    check(tmp_path, {"default": REJECT, "transports": {"docker-archive": {"": ACCEPT}}}, "docker-archive")
+        policy = {"default": ACCEPT, "transports": {"docker-archive": {"/tmp": REJECT}}}
+        check(tmp_path, policy, "docker-archive")
+    policy = {"default": REJECT, "transports": {"docker-archive": {"": ACCEPT}}}
+    check(tmp_path, policy, "docker-archive")
 
 
 def test_the_users_file_is_in_the_place_of_the_systems(tmp_path):
