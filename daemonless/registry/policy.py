@@ -41,10 +41,11 @@ def check_policy(
     """
     user = Path(env.get("XDG_CONFIG_HOME") or f"{env.get('HOME', '/nonexistent')}/.config")
     paths = (user / "containers/policy.json", Path(system) / "containers/policy.json")
-    path = next((path for path in paths if path.exists()), None)
-    if path is None:
+    found = next(filter(None, map(_read, map(str, paths))), None)
+    if found is None:
         return
-    for requirement in _requirements(str(path), transport, scopes):
+    path, data = found
+    for requirement in _requirements(path, data, transport, scopes):
         if requirement == "reject":
             raise Refused(f"{what} is not to be used: {path} rejects it", "ask who looks after that file")
         if requirement in _SIGNATURES:
@@ -84,12 +85,18 @@ def scopes_of_path(path: str, image: str = "") -> tuple[str, ...]:
     return tuple(scopes)
 
 
-def _requirements(path: str, transport: str, scopes: tuple[str, ...]) -> list[str]:
-    """Return the types of the requirements that apply."""
+def _read(path: str) -> tuple[str, bytes] | None:
+    """Return a file's path and content, None only if it is certain that there is no such file."""
     try:
-        data = read_file(path, _MAX_BYTES)
+        return path, read_file(path, _MAX_BYTES)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
     except OSError as error:
         raise InvalidData(f"cannot read {path}: {error.strerror}") from None
+
+
+def _requirements(path: str, data: bytes, transport: str, scopes: tuple[str, ...]) -> list[str]:
+    """Return the types of the requirements that apply."""
     try:
         document = jsonio.loads(data, what=path, limit=_MAX_BYTES)
     except DaemonlessError as error:

@@ -25,6 +25,7 @@ from daemonless.record import Record
 from daemonless.registry.errors import Refused
 
 _PULLS = ("all", "digest-only", "tag-only")
+_MODES = ("enforcing", "permissive", "disabled")  # of short names; nobody is asked in any of them
 
 
 class Endpoint(Record):
@@ -156,10 +157,11 @@ def load_registries(env: Mapping[str, str] = os.environ, system: str = "/etc") -
     host = Path(system) / "containers"
     given = env.get("CONTAINERS_REGISTRIES_CONF")
     own = user / "registries.conf"
-    files = [Path(given)] if given else [own if own.exists() else host / own.name]
-    if given and not files[0].exists():
+    has_own = os.path.exists(own)
+    files = [Path(given)] if given else [own if has_own else host / own.name]
+    if given and not os.path.exists(given):
         raise UsageError(f"cannot read {given}: it does not exist", "look at CONTAINERS_REGISTRIES_CONF")
-    for directory in (user,) if not given and own.exists() else (host, user):
+    for directory in (user,) if has_own and not given else (host, user):
         files += sorted((directory / "registries.conf.d").glob("*.conf"))
     files.append(Path(env.get("XDG_CACHE_HOME") or f"{home}/.cache") / "containers/short-name-aliases.conf")
 
@@ -168,14 +170,14 @@ def load_registries(env: Mapping[str, str] = os.environ, system: str = "/etc") -
     search: tuple[str, ...] = ()
     mode = "permissive"
     for path in files:
-        if not path.exists():
+        if not os.path.exists(path):
             continue
         file = _File(path)
         tables |= {table.prefix: table for table in file.tables()}
         aliases |= file.aliases()
         found = file.search()
         search = search if found is None else found
-        mode = file.text(file.document, "short-name-mode") or mode
+        mode = file.mode() or mode
     return Registries(tables, aliases, search, mode)
 
 
@@ -199,6 +201,13 @@ class _File:
         if "unqualified-search-registries" not in self.document:
             return None
         return tuple(map(self.location, self.strings(self.document, "unqualified-search-registries")))
+
+    def mode(self) -> str:
+        """Return the short-name-mode, empty if the file says nothing of it."""
+        mode = self.text(self.document, "short-name-mode")
+        if mode and mode not in _MODES:
+            raise self.wrong(f"short-name-mode is {mode}, not one of {', '.join(_MODES)}")
+        return mode
 
     def aliases(self) -> dict[str, str]:
         """Return the full names of short ones; empty for one that is taken back."""

@@ -81,6 +81,12 @@ def test_another_transport_has_other_scopes(tmp_path):
         check(tmp_path, policy, transport="oci-archive")
 
 
+def test_a_file_that_cannot_be_read_is_not_a_missing_one(tmp_path):
+    (tmp_path / "config/containers/policy.json").mkdir(parents=True)
+    with pytest.raises(InvalidData, match="cannot read"):
+        check(tmp_path, {"default": ACCEPT})
+
+
 def test_archives_of_docker_have_no_scopes(tmp_path):
     with pytest.raises(InvalidData, match="docker-archive has scopes"):
         policy = {"default": ACCEPT, "transports": {"docker-archive": {"/tmp": REJECT}}}

@@ -237,6 +237,7 @@ def test_the_first_version_of_the_format(machine):
         "unqualified-search-registries = 1",
         "unqualified-search-registries = [1]",
         'unqualified-search-registries = ["https://quay.io"]',
+        'short-name-mode = "guess"',
         "[aliases]\na = 1",
         '[aliases]\na = "short"',
         "aliases = 1",
