@@ -135,6 +135,8 @@ MATRIX = {
     "rename.intent": (ANY, ("rename",)),
     "blob.commit": (ANY, ("pull", "commit")),
     "blob.sync": (ANY, ("pull", "commit")),
+    "partial.commit": (ANY, ("pull",)),
+    "partial.sync": (ANY, ("pull",)),
     "commit.layer": (ANY, ("commit",)),
     "commit.unpacked": (ANY, ("commit",)),
     "commit.list": (ANY, ("commit",)),

@@ -95,13 +95,13 @@ class Partial:
         """Give the blob its name; the caller has verified the bytes."""
         target = self._store.path(self._digest)
         make_private_directory(target.rpartition("/")[0])
-        failpoints.reach("blob.commit")
+        failpoints.reach("partial.commit")
         os.rename(self._file.path, target)
         self._gone = True
 
     def sync(self) -> None:
         """Make content and name of the committed blob survive a power loss."""
-        failpoints.reach("blob.sync")
+        failpoints.reach("partial.sync")
         target = self._store.path(self._digest)
         sync(target)
         sync(target.rpartition("/")[0])
