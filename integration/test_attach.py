@@ -47,6 +47,29 @@ def test_input_output_and_exit_status(cli: Cli, image: str) -> None:
     assert (done.stdout, done.stderr) == ("got one\ngot two\n", "err\nerr\n")
 
 
+@pytest.mark.parametrize(
+    ("streams", "out", "err"),
+    [
+        (("stdout",), "out\n", ""),
+        (("stderr",), "", "err\n"),
+        (("stdin", "stdout"), "out\ngot word\n", ""),
+    ],
+)
+def test_run_and_start_take_part_with_the_streams_named(
+    cli: Cli, image: str, streams: tuple[str, ...], out: str, err: str
+) -> None:
+    options = [f"--attach={stream}" for stream in streams]
+    script = "echo out; echo err >&2" + ("; read x; echo got $x" if "stdin" in streams else "")
+    interactive = ["-i"] if "stdin" in streams else []
+    done = cli(
+        "run", *options, *interactive, "--network=none", "--name=a", image, "sh", "-c", script, input="word\n"
+    )
+    assert (done.stdout, done.stderr) == (out, err)
+    done = cli("start", "--attach", *interactive, "a", input="word\n")
+    assert (done.stdout, done.stderr) == (out, err)
+    assert cli.inspect("a", "{{.Config.AttachStderr}}") == str("stderr" in streams).lower()
+
+
 def test_several_see_the_same(cli: Cli, image: str) -> None:
     cli(*RUN, "-i", "--name=a", image, "sh", "-c", "while read x; do echo got $x; done; exit 3")
     watchers = [attached(cli, "a", "--no-stdin") for _ in range(3)]

@@ -151,3 +151,10 @@ def test_bash_of_the_examples(cli: Cli, pushed: str, terminal: Terminal) -> None
     terminal.wait_for(r"^status 3$")
     cli("rm", "-f", "-t", "0", "b")
     cli("rmi", pushed)
+
+
+def test_another_platform_is_not_run_as_this_one(cli, image):
+    words = ("--rm", "--network=none", "--pull=never")
+    done = cli("run", *words, "--arch=s390x", image, "true", status=125)
+    assert "is for linux/" in done.stderr and ", not for linux/s390x" in done.stderr
+    cli("run", *words, "--os=linux", image, "true")

@@ -156,6 +156,15 @@ def test_restart_of_a_running_container(cli: Cli, image: str) -> None:
     assert cli("restart", "--time", "0", "--running", "--all").lines == [cli.inspect("box", "{{.Id}}")]
 
 
+def test_restart_with_a_signal_of_choice(cli: Cli, image: str) -> None:
+    script = "trap 'echo usr1; exit' USR1; trap 'echo term; exit' TERM; echo up; while :; do sleep 0.1; done"
+    cli(*RUN, "--name", "box", image, "sh", "-c", script)
+    eventually(lambda: cli("logs", "box").lines == ["up"])
+    cli("restart", "--signal", "USR1", "box")
+    eventually(lambda: cli("logs", "box").lines == ["up", "usr1", "up"])
+    assert "there is no such signal" in cli("restart", "--signal", "NOPE", "box", status=125).stderr
+
+
 def test_restart_starts_what_does_not_run(cli: Cli, image: str) -> None:
     cli("create", "--network=none", "--name", "box", image, "sleep", "1000")
     assert cli("restart", "--running", "--all").stdout == ""

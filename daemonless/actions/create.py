@@ -13,6 +13,7 @@ from daemonless.errors import DaemonlessError, NotFound, UsageError
 from daemonless.images.store import ImageStore
 from daemonless.isolation.userns import IdMap, keep_id_map, load_id_map
 from daemonless.layers.store import LayerStore
+from daemonless.oci.image import Platform, is_suitable, platform_of_config
 from daemonless.oci.reference import has_transport
 
 TYPE_CHECKING = False
@@ -73,15 +74,37 @@ def id_map_for(request: RunRequest) -> IdMap:
 
 
 def _image(args: Args, request: RunRequest) -> Image:
-    """Return the image, pulled first as `--pull` says, or because it is a file's."""
+    """Return the image, pulled first as `--pull` says, or because it is a file's, or for another platform."""
     store = ImageStore(args.paths.data)
+    image = None
     if request.pull != "always" and not has_transport(request.image):
         try:
-            return store.resolve(request.image)
+            image = store.resolve(request.image)
         except NotFound:
             if request.pull == "never":
                 raise
-    return ImageStore(args.paths.data).resolve(in_child(lambda: _pull(args, request)))
+    wanted = _wanted(request)
+    if image is None or (request.pull != "never" and not _is_for(image, wanted)):
+        image = store.resolve(in_child(lambda: _pull(args, request)))
+    if not _is_for(image, wanted):
+        raise NotFound(
+            f"image {request.image} is for {platform_of_config(image.config)}, not for {wanted}",
+            f"fetch the other one: daemonless pull --platform {wanted} {request.image}",
+        )
+    return image
+
+
+def _wanted(request: RunRequest) -> Platform | None:
+    if not any(request.platform):
+        return None
+    os_name, architecture, variant = request.platform
+    return Platform(os=os_name, architecture=architecture, variant=variant)
+
+
+def _is_for(image: Image, wanted: Platform | None) -> bool:
+    """Return whether an image is for the platform that was asked for, if any was."""
+    stated = platform_of_config(image.config) if wanted else None
+    return wanted is None or stated is None or is_suitable(wanted, stated)
 
 
 def _pull(args: Args, request: RunRequest) -> str:

@@ -12,7 +12,7 @@ from daemonless.containers import instructions
 from daemonless.errors import InvalidData
 from daemonless.images.importing import ImportRequest, import_archive
 from daemonless.layers.incoming import reader
-from daemonless.oci.image import host_platform, parse_platform
+from daemonless.oci.image import asked_platform, host_platform
 from daemonless.registry.errors import redact_url
 
 TYPE_CHECKING = False
@@ -74,9 +74,7 @@ def _is_url(text: str) -> bool:
 
 
 def _platform(args: Args) -> Platform:
-    platform = parse_platform(args.platform) if args.platform else host_platform()
-    if args.arch:
-        platform = parse_platform(f"{platform.os}/{args.arch}")
-    if args.os:
-        platform = platform.replace(os=args.os)
-    return platform.replace(variant=args.variant) if args.variant else platform
+    asked = asked_platform(
+        args.platform or "", os=args.os or "", architecture=args.arch or "", variant=args.variant or ""
+    )
+    return asked or host_platform()

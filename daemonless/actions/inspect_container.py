@@ -218,9 +218,9 @@ def _config(record: dict[str, Any], spec: dict[str, Any], image: Image | None) -
         Hostname=spec.get("hostname") or "",
         Domainname="",
         User=process["user"].get("username") or "",
-        AttachStdin=request["interactive"] and not request["detach"],
-        AttachStdout=not request["detach"],
-        AttachStderr=not request["detach"],
+        AttachStdin=request["interactive"] and _is_attached(request, "stdin"),
+        AttachStdout=_is_attached(request, "stdout"),
+        AttachStderr=_is_attached(request, "stderr"),
         Tty=request["tty"],
         OpenStdin=request["interactive"],
         StdinOnce=False,
@@ -260,3 +260,8 @@ def _signal_name(number: int) -> str:
         return f"SIGRTMIN+{number - _signal.SIGRTMIN}"
     names = (name for name in dir(_signal) if name.startswith("SIG") and name[3] != "_")
     return next((name for name in names if getattr(_signal, name) == number), str(number))
+
+
+def _is_attached(request: dict[str, Any], stream: str) -> bool:
+    named = request.get("attach")
+    return not request["detach"] and (not named or stream in named)

@@ -14,7 +14,7 @@ from daemonless.images.pull import pull, pull_from
 from daemonless.images.starter import NAME, ensure_starter
 from daemonless.images.transports.location import DOCKER, DOCKER_ARCHIVE, parse_location
 from daemonless.images.transports.opening import open_local
-from daemonless.oci.image import parse_platform
+from daemonless.oci.image import asked_platform
 from daemonless.oci.reference import is_short
 from daemonless.registry.errors import Unauthorized
 from daemonless.registry.registries import load_registries
@@ -98,5 +98,9 @@ def _pull(args: Args, reference: Reference) -> Image:
 
 
 def _platform(args: Args) -> Platform | None:
-    text = args.platform or os.environ.get("DOCKER_DEFAULT_PLATFORM")
-    return parse_platform(text) if text else None
+    return asked_platform(
+        args.platform or os.environ.get("DOCKER_DEFAULT_PLATFORM", ""),
+        os=args.os or "",
+        architecture=args.arch or "",
+        variant=args.variant or "",
+    )

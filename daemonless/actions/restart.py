@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from daemonless.actions.selection import for_each_container
-from daemonless.containers import restarting
+from daemonless.containers import ending, restarting
+from daemonless.containers.grammar import signal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,12 +14,13 @@ if TYPE_CHECKING:
 
 def main(args: Args) -> int:
     """Restart each container and print its name as it was given."""
+    number = signal(args.signal) if args.signal else 0
 
     def restart(container: Container) -> str | None:
         if args.running and not container.is_running:
             return None
         timeout = container.record["request"]["stop_timeout"] if args.timeout is None else args.timeout
-        restarting.restart(args.paths, container, float(timeout))
+        restarting.restart(args.paths, container, number or ending.stop_signal(container), float(timeout))
         return None
 
     return for_each_container(

@@ -41,9 +41,11 @@ def attend(
     started: starting.Started, request: RunRequest, *, detach_keys: tuple[int, ...], proxy: bool
 ) -> int:
     """Take part in a started container until it ends or is detached from."""
+    attached = request.attach or ("stdin", "stdout", "stderr")
     streams = Streams(
         terminal=request.tty,
-        stdin=request.interactive and request.log_driver != "passthrough",
+        stdin=request.interactive and "stdin" in attached and request.log_driver != "passthrough",
+        shown=tuple(fd for fd, name in ((1, "stdout"), (2, "stderr")) if name in attached),
         detach_keys=bytes(detach_keys),
         proxy_signals=proxy and not request.tty,
     )

@@ -15,6 +15,7 @@ def restart(
     containers: selection.Containers = None,
     *,
     timeout: timing.StopTime = None,
+    signal: timing.StopSignal = None,
     running: Annotated[
         bool,
         typer.Option("--running", help="Leave alone what does not run.", rich_help_panel=selection.SELECTION),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import typer
 
 from daemonless.commands.invoke import perform
@@ -15,15 +13,7 @@ def stop(
     containers: selection.Containers = None,
     *,
     timeout: timing.StopTime = None,
-    signal: Annotated[
-        str | None,
-        typer.Option(
-            "--signal",
-            "-s",
-            metavar="SIGNAL",
-            help="Send this signal first; the container's stop signal if not given.",
-        ),
-    ] = None,
+    signal: timing.StopSignal = None,
     all: selection.All = False,
     latest: selection.Latest = False,
     filter: selection.Filter = None,

@@ -6,12 +6,12 @@ that the files it is told to mount exist. Options are attributes of `args` under
 with underscores; each may be missing or None, which is its default:
 
     strings      image name cidfile user workdir entrypoint hostname network mac_address userns pid ipc uts
-                 image_volume cgroupns shm_size stop_signal umask platform pull detach_keys log_driver
-                 restart health_cmd health_interval health_timeout health_start_period
-                 health_start_interval health_on_failure
+                 image_volume cgroupns shm_size stop_signal umask platform os arch variant pull detach_keys
+                 log_driver tz hosts_file restart health_cmd health_interval health_timeout
+                 health_start_period health_start_interval health_on_failure
     lists        command env env_file unsetenv label label_file annotation volume mount tmpfs volumes_from
                  device publish dns dns_search dns_option add_host cap_add cap_drop security_opt
-                 group_add ulimit sysctl log_opt secret
+                 group_add ulimit sysctl log_opt secret attach
     flags        detach interactive tty rm init read_only privileged unsetenv_all no_hosts
                  no_healthcheck
     flags, on    read_only_tmpfs http_proxy
@@ -41,6 +41,7 @@ from daemonless.containers.request import (
 )
 from daemonless.containers.variables import environment_options, read_text
 from daemonless.errors import UsageError, printable
+from daemonless.oci.image import asked_platform
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def from_args(
         cidfile=os.path.join(cwd, given.text("cidfile")) if given.text("cidfile") else "",
         label=_labels(given),
         annotation=tuple(grammar.key_value(value, "--annotation") for value in given.list("annotation")),
-        platform=grammar.platform(given.text("platform") or caller.get("DOCKER_DEFAULT_PLATFORM", "")),
+        platform=_platform(given, caller),
         pull=grammar.choice(given.text("pull") or "missing", ("always", "missing", "never"), "--pull"),
         command=tuple(given.list("command")),
         entrypoint=None if entrypoint is None else grammar.command(entrypoint),
@@ -95,6 +96,7 @@ def from_args(
         group_add=tuple(grammar.group(value) for value in given.list("group_add")),
         umask=grammar.mask(given.text("umask") or "0022"),
         detach=given.flag("detach"),
+        attach=_attached(given),
         interactive=given.flag("interactive"),
         tty=given.flag("tty"),
         detach_keys=_detach_keys(given.get("detach_keys")),
@@ -128,6 +130,7 @@ def from_args(
         dns_option=tuple(grammar_network.dns_option(value) for value in given.list("dns_option")),
         add_host=tuple(grammar_network.add_host(value) for value in given.list("add_host")),
         no_hosts=given.flag("no_hosts"),
+        hosts_file=_hosts_file(given, cwd),
         userns=grammar_security.userns(given.text("userns")),
         pid=grammar_security.namespace(given.text("pid"), "--pid"),
         ipc=grammar_security.namespace(given.text("ipc"), "--ipc"),
@@ -175,6 +178,26 @@ class _Options:
             option = "--" + name.replace("_", "-")
             raise grammar.refusal(option, str(value), f"it is not between {low} and {high}")
         return value
+
+
+def _platform(given: _Options, caller: Mapping[str, str]) -> tuple[str, str, str]:
+    """Return the platform that the image is to be for, empty strings if nothing was asked for."""
+    platform = asked_platform(
+        given.text("platform") or caller.get("DOCKER_DEFAULT_PLATFORM", ""),
+        os=given.text("os"),
+        architecture=given.text("arch"),
+        variant=given.text("variant"),
+    )
+    return (platform.os, platform.architecture, platform.variant) if platform else ("", "", "")
+
+
+def _attached(given: _Options) -> tuple[str, ...]:
+    streams = tuple(value.lower() for value in given.list("attach"))
+    for stream in streams:
+        grammar.choice(stream, ("stdin", "stdout", "stderr"), "--attach")
+    if streams and given.flag("detach"):
+        raise UsageError("--attach and --detach exclude each other")
+    return streams
 
 
 def _network(values: list[str]) -> Network:
@@ -263,7 +286,34 @@ def _mounts(given: _Options, cwd: str) -> tuple[Mount, ...]:
             status = _check_exists(mount.source, "mount", f"mkdir -p {printable(mount.source)}")
             if mount.overlay and status.st_mode & 0o170000 != 0o040000:
                 raise UsageError(f"cannot mount {printable(mount.source)} with option O: it is no directory")
+    if given.text("tz") and "/etc/localtime" not in taken:
+        mounts.append(_zone(given.text("tz")))
     return tuple(mounts)
+
+
+def _zone(name: str) -> Mount:
+    """Return the mount that makes the container's local time that of a zone of tzdata, or this machine's."""
+    path = "/etc/localtime" if name == "local" else f"/usr/share/zoneinfo/{name}"
+    if ".." in name.split("/") or name.startswith("/") or not os.path.isfile(path):
+        raise UsageError(
+            f"invalid value for --tz, {name!r}: there is no such time zone here",
+            "for example Europe/Lisbon, or local; the package tzdata has them",
+        )
+    options = ("rbind", "rprivate", "ro", "nosuid", "nodev", "noexec")
+    return Mount(destination="/etc/localtime", type="bind", source=path, options=options)
+
+
+def _hosts_file(given: _Options, cwd: str) -> str:
+    value = given.text("hosts_file")
+    if value and given.flag("no_hosts"):
+        raise UsageError("--hosts-file and --no-hosts exclude each other")
+    if value in ("", "none"):
+        return value
+    if value == "image":
+        raise UsageError("--hosts-file=image: the image's own file is kept by --no-hosts")
+    path = os.path.join(cwd, value)
+    _check_exists(path, "read", "")
+    return path
 
 
 def _image_volume(value: str) -> str:

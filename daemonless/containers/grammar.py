@@ -307,17 +307,6 @@ def command(value: str, option: str = "--entrypoint") -> tuple[str, ...]:
     return tuple(words)
 
 
-def platform(value: str, option: str = "--platform") -> tuple[str, str, str]:
-    """Parse `os[/architecture[/variant]]`; what is left out is empty, and so is all of an empty value."""
-    if not value:
-        return "", "", ""
-    parts = value.lower().split("/")
-    if len(parts) > 3 or not all(part and NAME_CHARACTERS.issuperset(part) for part in parts):
-        raise refusal(option, value, "it is not OS/ARCHITECTURE[/VARIANT]", "for example linux/arm64")
-    parts += ["", ""]
-    return parts[0], parts[1], parts[2]
-
-
 def detach_keys(value: str, option: str = "--detach-keys") -> tuple[int, ...]:
     """Return the bytes of a key sequence such as `ctrl-p,ctrl-q` or `a`; empty disables it."""
     keys = []

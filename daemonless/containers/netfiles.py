@@ -27,18 +27,25 @@ class NetworkFacts(Record):
     dns_search: tuple[str, ...] = ()
     dns_options: tuple[str, ...] = ()
     add_hosts: tuple[tuple[str, str], ...] = ()  # (name, address or "host-gateway")
+    hosts_file: str = ""  # what hosts(5) takes over from; none: nothing; empty: what the mode needs
     host_loopback: bool = False  # the gateway leads to the host's loopback interface
 
 
 def write_files(directory: str, facts: NetworkFacts) -> None:
     """Write the four files into `directory`."""
     for name, text in (
-        ("hosts", hosts(facts, _read("/etc/hosts"))),
+        ("hosts", hosts(facts, _base(facts))),
         ("hostname", f"{facts.hostname}\n"),
         ("resolv.conf", resolv_conf(facts, _read("/etc/resolv.conf"))),
         (".containerenv", ""),
     ):
         write_atomic(f"{directory}/{name}", text.encode(), durable=False, mode=0o644)
+
+
+def _base(facts: NetworkFacts) -> str:
+    if facts.hosts_file:
+        return "" if facts.hosts_file == "none" else _read(facts.hosts_file)
+    return _read("/etc/hosts") if facts.mode == "host" else ""
 
 
 def _read(path: str) -> str:
@@ -48,22 +55,22 @@ def _read(path: str) -> str:
         return ""
 
 
-def hosts(facts: NetworkFacts, host_text: str) -> str:
-    """Return hosts(5): the additions first, then the host's own, then the container itself."""
+def hosts(facts: NetworkFacts, base: str) -> str:
+    """Return hosts(5): the additions first, then what is taken over, then the container itself."""
     gateway = _gateway(facts)
     lines = []
     for name, address in facts.add_hosts:
         resolved = gateway if address == "host-gateway" else address
         if resolved:
             lines.append(f"{resolved}\t{name}")
-    if facts.mode == "host":
-        lines.extend(line for line in host_text.splitlines() if line.strip())
-    else:
+    lines.extend(line for line in base.splitlines() if line.strip())
+    is_hosts = facts.mode == "host" and not facts.hosts_file
+    if not is_hosts:
         lines += ["127.0.0.1\tlocalhost", "::1\tlocalhost ip6-localhost ip6-loopback"]
     if gateway and facts.mode != "none":
         lines.append(f"{gateway}\thost.containers.internal host.docker.internal")
     own = " ".join(dict.fromkeys((facts.hostname, *facts.names)))
-    if facts.mode != "host":
+    if not is_hosts:
         lines.append(f"{facts.address or '127.0.1.1'}\t{own}")
     return "\n".join(lines) + "\n"
 

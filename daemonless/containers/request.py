@@ -162,6 +162,7 @@ class RunRequest(Record):
     group_add: tuple[str, ...] = ()
     umask: int = 0o022
     detach: bool = False
+    attach: tuple[str, ...] = ()  # the streams a command takes part with; none named: all
     interactive: bool = False
     tty: bool = False
     detach_keys: tuple[int, ...] = (16, 17)  # ctrl-p, ctrl-q
@@ -198,6 +199,7 @@ class RunRequest(Record):
     dns_option: tuple[str, ...] = ()
     add_host: tuple[tuple[str, str], ...] = ()
     no_hosts: bool = False
+    hosts_file: str = ""  # absolute, what /etc/hosts begins with; none; or empty: what the network needs
 
     userns: Userns = Userns()
     pid: str = "private"

@@ -17,21 +17,21 @@ from daemonless.supervisor import protocol
 _PATIENCE = 30  # seconds for a supervisor to start a container
 
 
-def restart(paths: Paths, container: Container, timeout: float) -> None:
+def restart(paths: Paths, container: Container, signal: int, timeout: float) -> None:
     """Restart a container, or start one that does not run.
 
-    It is asked to end first and killed after `timeout` seconds. Raises what the start reported.
+    It is asked to end first, by `signal`, and killed after `timeout` seconds. Raises what the start reported.
     """
     container.refresh()
     state = container.state
     if state is None or not container.is_running:
-        ending.stop(container, ending.stop_signal(container), timeout)  # a back-off, or a set-up
+        ending.stop(container, signal, timeout)  # a back-off, or a set-up
         starting.start(paths, container).socket.close()
         return
     mark = Lock(f"{container.run_directory}/{protocol.RESTART_MARK}")
     mark.try_acquire()
     mark.release()
-    ending.end_process(container, state, ending.stop_signal(container), timeout)
+    ending.end_process(container, state, signal, timeout)
     _wait_for_successor(container, state["startTime"])
 
 

@@ -400,5 +400,6 @@ def _network_facts(request: RunRequest, spec: dict[str, Any], name: str) -> netf
         dns_search=request.dns_search,
         dns_options=request.dns_option,
         add_hosts=request.add_host,
+        hosts_file=request.hosts_file,
         host_loopback=request.network.allow_host_loopback,
     )

@@ -281,6 +281,24 @@ def parse_platform(text: str) -> Platform:
     return Platform(os=parts[0], architecture=architecture, variant=variant)
 
 
+def asked_platform(text: str, *, os: str = "", architecture: str = "", variant: str = "") -> Platform | None:
+    """Return the platform that options ask for, or None if they ask for none.
+
+    `text` is as for `parse_platform`, and `os` alone names this machine's; the others change parts of
+    it. Raises UsageError.
+    """
+    if not (text or os or architecture or variant):
+        return None
+    platform = parse_platform(text) if text and text.lower() != "linux" else host_platform()
+    if architecture:
+        platform = parse_platform(f"{platform.os}/{architecture}")
+    if os or variant:
+        platform = parse_platform(
+            f"{os or platform.os}/{platform.architecture}/{variant or platform.variant}".rstrip("/")
+        )
+    return platform
+
+
 def runnable_variants(wanted: Platform) -> tuple[str, ...]:
     """Return the variants that satisfy `wanted`, best first.
 

@@ -34,7 +34,7 @@ class Streams(Record):
 
     terminal: bool = False
     stdin: bool = False
-    output: bool = True
+    shown: tuple[int, ...] = (1, 2)  # which of the output streams
     detach_keys: bytes = b""
     proxy_signals: bool = True
 
@@ -243,7 +243,7 @@ class _Session:
             )
 
     def _write(self, fd: int, data: bytes) -> None:
-        if not self.streams.output:
+        if fd not in self.streams.shown:
             return
         try:
             write_all(fd, data)

@@ -120,9 +120,36 @@ def test_the_platform_may_come_from_the_environment():
     assert request.platform == ("linux", "386", "")
 
 
+def test_the_parts_of_a_platform():
+    assert parse(arch="aarch64")[0].platform == ("linux", "arm64", "")
+    assert parse(platform="linux/arm64/v8", arch="arm", variant="v7")[0].platform == ("linux", "arm", "v7")
+    assert parse()[0].platform == ("", "", "")
+
+
+def test_which_streams_are_attached():
+    assert parse(attach=["STDIN", "stderr"])[0].attach == ("stdin", "stderr")
+
+
+def test_the_time_zone_is_a_mount(tmp_path):
+    zone = parse(tz="local")[0].mounts
+    assert [(mount.destination, mount.source, mount.type) for mount in zone] == [
+        ("/etc/localtime", "/etc/localtime", "bind")
+    ]
+    own = parse(tz="local", volume=[f"{tmp_path}:/etc/localtime"])[0].mounts
+    assert [mount.source for mount in own] == [str(tmp_path)]
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        ({"attach": ["stdlog"]}, "--attach"),
+        ({"attach": ["stdin"], "detach": True}, "--attach and --detach"),
+        ({"tz": "../../etc/passwd"}, "--tz"),
+        ({"tz": "/etc/passwd"}, "--tz"),
+        ({"tz": "Mars/Olympus"}, "--tz"),
+        ({"hosts_file": "/nonexistent"}, "/nonexistent"),
+        ({"hosts_file": "none", "no_hosts": True}, "--hosts-file and --no-hosts"),
+        ({"arch": "a b"}, "platform"),
         ({"network": "none", "dns": ["1.1.1.1"]}, "--dns"),
         ({"network": "host", "mac_address": "92:d0:c6:0a:29:33"}, "--mac-address"),
         ({"dns": ["none", "1.1.1.1"]}, "--dns=none"),

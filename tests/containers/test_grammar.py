@@ -243,25 +243,6 @@ def test_entrypoint_refuses(value):
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
-        ("", ("", "", "")),
-        ("linux", ("linux", "", "")),
-        ("linux/amd64", ("linux", "amd64", "")),
-        ("Linux/ARM64/v8", ("linux", "arm64", "v8")),
-    ],
-)
-def test_platform(value, expected):
-    assert grammar.platform(value) == expected
-
-
-@pytest.mark.parametrize("value", ["/", "linux/", "a/b/c/d", "a b", "linux//v8", "linux/../x/"])
-def test_platform_refuses(value):
-    with pytest.raises(UsageError):
-        grammar.platform(value)
-
-
-@pytest.mark.parametrize(
-    ("value", "expected"),
-    [
         ("", ()),
         ("ctrl-p,ctrl-q", (16, 17)),
         ("a", (97,)),
@@ -321,7 +302,6 @@ def test_whatever_is_typed_errors_are_one_line(text):
         grammar.sysctl,
         grammar.signal,
         grammar.detach_keys,
-        grammar.platform,
         grammar.mask,
         grammar.command,
     ):

@@ -71,9 +71,21 @@ def test_hosts_of_the_hosts_network_are_the_hosts():
 
 
 def test_without_a_network_there_is_no_way_to_the_host():
-    text = hosts(NetworkFacts(mode="none", hostname="box"), "192.0.2.9 nas\n")
-    assert "host.containers.internal" not in text
-    assert "nas" not in text
+    assert "host.containers.internal" not in hosts(NetworkFacts(mode="none", hostname="box"), "")
+
+
+@pytest.mark.parametrize("mode", ["none", "host", "slirp4netns"])
+def test_hosts_may_begin_with_a_file(tmp_path, mode):
+    (tmp_path / "base").write_text("192.0.2.9 nas\n")
+    found = {}
+    for name in (str(tmp_path / "base"), "none"):
+        directory = tmp_path / f"run{len(found)}"
+        directory.mkdir()
+        write_files(str(directory), NetworkFacts(mode=mode, hostname="box", hosts_file=name))
+        found[name] = (directory / "hosts").read_text().splitlines()
+        assert any(line.endswith("\tbox") for line in found[name])
+        assert "127.0.0.1\tlocalhost" in found[name]
+    assert [line for line in found[str(tmp_path / "base")] if line not in found["none"]] == ["192.0.2.9 nas"]
 
 
 def test_files_are_written_and_removed(tmp_path):

@@ -19,8 +19,10 @@ from daemonless.oci.image import (
     Index,
     Manifest,
     Platform,
+    asked_platform,
     choose_manifest,
     diff_ids,
+    host_platform,
     is_suitable,
     layer_compression,
     parse_config,
@@ -307,3 +309,25 @@ def test_suitability():
 def test_descriptor_annotations():
     found = Descriptor(media_type="", digest=D, size=0, annotations=(("a", "b"),))
     assert (found.annotation("a"), found.annotation("c")) == ("b", "")
+
+
+@pytest.mark.parametrize(
+    ("text", "parts", "expected"),
+    [
+        ("", {}, None),
+        ("linux", {}, str(host_platform())),
+        ("linux/arm/v6", {}, "linux/arm/v6"),
+        ("linux/arm/v6", {"variant": "v7"}, "linux/arm/v7"),
+        ("linux/arm/v6", {"architecture": "riscv64"}, "linux/riscv64"),
+        ("", {"architecture": "x86_64", "os": "freebsd"}, "freebsd/amd64"),
+    ],
+)
+def test_a_platform_asked_for_in_parts(text, parts, expected):
+    found = asked_platform(text, **parts)
+    assert (str(found) if found else None) == expected
+
+
+@pytest.mark.parametrize("value", ["/", "linux/", "a/b/c/d", "a b", "linux//v8", "linux/../x/"])
+def test_what_is_no_platform(value):
+    with pytest.raises(UsageError):
+        asked_platform(value)

@@ -116,6 +116,30 @@ Quiet = Annotated[
     bool,
     typer.Option("--quiet", "-q", help="Do not show the progress of a pull.", rich_help_panel=IMAGE),
 ]
+Os = Annotated[
+    str | None,
+    typer.Option(
+        "--os", metavar="NAME", help="Choose the image for this system: linux.", rich_help_panel=IMAGE
+    ),
+]
+Arch = Annotated[
+    str | None,
+    typer.Option(
+        "--arch",
+        metavar="NAME",
+        help="Choose the image for these processors, such as arm64.",
+        rich_help_panel=IMAGE,
+    ),
+]
+Variant = Annotated[
+    str | None,
+    typer.Option(
+        "--variant",
+        metavar="NAME",
+        help="Choose the image for this variant of them, such as v7 of arm.",
+        rich_help_panel=IMAGE,
+    ),
+]
 Platform = Annotated[
     str | None,
     typer.Option(

@@ -65,6 +65,15 @@ AddHost = Annotated[
         rich_help_panel=PANEL,
     ),
 ]
+HostsFile = Annotated[
+    str | None,
+    typer.Option(
+        "--hosts-file",
+        metavar="FILE",
+        help="Begin /etc/hosts with this file; none begins with nothing but the container itself.",
+        rich_help_panel=PANEL,
+    ),
+]
 NoHosts = Annotated[
     bool,
     typer.Option("--no-hosts", help="Leave the image's /etc/hosts as it is.", rich_help_panel=PANEL),

@@ -25,6 +25,26 @@ Tty = Annotated[
     bool,
     typer.Option("--tty", "-t", help="Give the process a terminal.", rich_help_panel=PANEL),
 ]
+Tz = Annotated[
+    str | None,
+    typer.Option(
+        "--tz",
+        metavar="ZONE",
+        help="Set the local time zone, such as Europe/Lisbon; local is this machine's.",
+        rich_help_panel=PANEL,
+    ),
+]
+Attach = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--attach",
+        "-a",
+        metavar="STREAM",
+        help="Take part with this stream only: stdin, stdout or stderr; repeatable.",
+        rich_help_panel=PANEL,
+        autocompletion=lambda: ["stdin", "stdout", "stderr"],
+    ),
+]
 DetachKeys = Annotated[
     str,
     typer.Option(
