@@ -161,3 +161,31 @@ def test_an_archive_is_complete_or_as_it_was(pushing, tmp_path, transport):
 def test_what_cannot_be_pushed(pushing, words, message):
     done = pushing("push", *words, status=125)
     assert message in done.stderr and done.stdout == ""
+
+
+def test_all_tags_of_a_repository(pushing, registry):
+    repository = f"{registry.address}/push/many"
+    for tag in ("1", "2"):
+        pushing("tag", "app", f"{repository}:{tag}")
+    assert len(set(pushing("push", "-q", "--all-tags", repository).lines)) <= 1
+    pushing("rmi", f"{repository}:1", f"{repository}:2")
+    assert len(set(pushing("pull", "--all-tags", "-q", repository).lines)) == 1
+    names = pushing("images", "--format={{.Repository}}:{{.Tag}}", repository).lines
+    assert sorted(names) == [f"{repository}:1", f"{repository}:2"]
+    assert "--all-tags takes a repository" in pushing("pull", "-a", f"{repository}:1", status=125).stderr
+
+
+def test_when_to_pull(pushing, registry):
+    name = f"{registry.address}/push/policy:1"
+    assert pushing("pull", "--policy=never", name, status=125).stdout == ""
+    pushing("push", "-q", "app", name)
+    identity = pushing("pull", "-q", "--policy=missing", name).lines
+    wrong = name.replace("/push/", "/elsewhere/")
+    pushing("tag", "app", wrong)
+    for policy in ("missing", "never"):
+        assert pushing("pull", "-q", f"--policy={policy}", wrong).lines == identity
+    assert "does not exist" in pushing("pull", "-q", "--retry=0", wrong, status=125).stderr
+    newer = pushing("pull", "-q", "--retry=0", "--policy=newer", wrong)
+    assert newer.lines == identity and newer.stderr.startswith("Warning: ")
+    ran = pushing("run", "--rm", "--network=none", "--retry=0", "--pull=newer", wrong)
+    assert ran.stdout == "pushed" and "\nWarning: " in ran.stderr

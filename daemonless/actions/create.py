@@ -86,6 +86,11 @@ def _image(args: Args, request: RunRequest) -> Image:
     wanted = _wanted(request)
     if image is None or (request.pull != "never" and not _is_for(image, wanted)):
         image = store.resolve(in_child(lambda: _pull(args, request)))
+    elif request.pull == "newer":
+        try:
+            image = store.resolve(in_child(lambda: _pull(args, request)))
+        except DaemonlessError as error:
+            args.warn(f"{request.image} may not be the newest: {error.message}")
     if not _is_for(image, wanted):
         raise NotFound(
             f"image {request.image} is for {platform_of_config(image.config)}, not for {wanted}",

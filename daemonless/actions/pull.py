@@ -8,14 +8,15 @@ from daemonless import events
 from daemonless.actions.access import registry_access
 from daemonless.actions.cold import in_child
 from daemonless.actions.each import for_each
-from daemonless.errors import NotFound, UsageError
+from daemonless.errors import DaemonlessError, NotFound, UsageError
 from daemonless.images.progress import make_progress
 from daemonless.images.pull import pull, pull_from
 from daemonless.images.starter import NAME, ensure_starter
+from daemonless.images.store import ImageStore
 from daemonless.images.transports.location import DOCKER, DOCKER_ARCHIVE, parse_location
 from daemonless.images.transports.opening import open_local
 from daemonless.oci.image import asked_platform
-from daemonless.oci.reference import is_short
+from daemonless.oci.reference import has_transport, is_short, repository_of
 from daemonless.registry.errors import Unauthorized
 from daemonless.registry.registries import load_registries
 
@@ -30,13 +31,50 @@ if TYPE_CHECKING:
 
 def main(args: Args) -> int:
     """Pull each image and print its id."""
-    if not args.images:
+    names = args.images
+    if not names:
         raise UsageError("no image was named", "for example: daemonless pull debian:12")
-    if len(args.images) == 1:
-        print(_ids(fetch(args, args.images[0])))
+    if args.all_tags:
+        names = [name for repository in names for name in _all_tags(args, repository)]
+    if len(names) == 1:
+        print(_obtain(args, names[0]))
         return 0
     # A failed pull may leave threads behind that wait for their peer; the next must start with one.
-    return for_each(args.images, lambda name: in_child(lambda: _ids(fetch(args, name))))
+    return for_each(names, lambda name: in_child(lambda: _obtain(args, name)))
+
+
+def _all_tags(args: Args, name: str) -> list[str]:
+    """Return the full names of all tags that a repository has."""
+    location = parse_location(name)
+    if location.reference is None or location.transport != DOCKER or repository_of(name) != name:
+        raise UsageError(f"--all-tags takes a repository, and {name} is more", "leave out the tag")
+    reference = load_registries().spelled_out(name)[0]
+    endpoint = load_registries().endpoints(reference)[-1]
+    client = registry_access(args).connect(endpoint)
+    try:
+        return [f"{reference.name}:{tag}" for tag in client.tags(endpoint.reference.path)]
+    finally:
+        client.close()
+
+
+def _obtain(args: Args, name: str) -> str:
+    """Pull an image, or find it here, as --policy says; return the ids of what there is then."""
+    here = None
+    if args.policy != "always" and not has_transport(name):
+        try:
+            here = ImageStore(args.paths.data).resolve(name)
+        except NotFound:
+            if args.policy == "never":
+                raise
+    if here and args.policy in ("missing", "never"):
+        return _ids([here])
+    try:
+        return _ids(fetch(args, name))
+    except DaemonlessError as error:
+        if here is None:
+            raise
+        args.warn(f"{name} may not be the newest: {error.message}")
+        return _ids([here])
 
 
 def _ids(images: list[Image]) -> str:

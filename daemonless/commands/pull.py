@@ -18,6 +18,13 @@ def pull(
     ] = None,
     *,
     quiet: lifecycle.Quiet = False,
+    all_tags: Annotated[
+        bool,
+        typer.Option(
+            "--all-tags", "-a", help="Pull all tags of the repository.", rich_help_panel=lifecycle.IMAGE
+        ),
+    ] = False,
+    policy: lifecycle.PullPolicy = "always",
     platform: lifecycle.Platform = None,
     os: lifecycle.Os = None,
     arch: lifecycle.Arch = None,

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
+PULL_POLICIES = ("always", "missing", "never", "newer")
 LOG_DRIVERS = ("k8s-file", "json-file", "journald", "none", "passthrough")
 _HEALTH = (
     *("health_cmd", "health_interval", "health_timeout", "health_start_period", "health_start_interval"),
@@ -84,7 +85,7 @@ def from_args(
         label=_labels(given),
         annotation=tuple(grammar.key_value(value, "--annotation") for value in given.list("annotation")),
         platform=_platform(given, caller),
-        pull=grammar.choice(given.text("pull") or "missing", ("always", "missing", "never"), "--pull"),
+        pull=grammar.choice(given.text("pull") or "missing", PULL_POLICIES, "--pull"),
         command=tuple(given.list("command")),
         entrypoint=None if entrypoint is None else grammar.command(entrypoint),
         env=environment_options(args, caller),

@@ -109,8 +109,20 @@ LogOpt = Annotated[
     ),
 ]
 Pull = Annotated[
-    Literal["always", "missing", "never"],
-    typer.Option("--pull", help="Choose when the image is pulled from its registry.", rich_help_panel=IMAGE),
+    Literal["always", "missing", "never", "newer"],
+    typer.Option(
+        "--pull",
+        help="Choose when the image is pulled; newer does without where that fails.",
+        rich_help_panel=IMAGE,
+    ),
+]
+PullPolicy = Annotated[
+    Literal["always", "missing", "never", "newer"],
+    typer.Option(
+        "--policy",
+        help="Choose when to pull; newer does without where that fails and the image is here.",
+        rich_help_panel=IMAGE,
+    ),
 ]
 Quiet = Annotated[
     bool,
