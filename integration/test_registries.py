@@ -59,7 +59,7 @@ def table(prefix: str, location: str = "", more: str = "", mirrors: tuple[str, .
 # --- registries.conf --------------------------------------------------------------------------
 
 
-def test_an_alias_is_a_name_like_others(fresh: Cli, registry: Registry, app: str) -> None:
+def test_an_alias_is_a_name_like_others(fresh: Cli, registry: Registry, app: str, image: str) -> None:
     configure(fresh, f'[aliases]\n"tool" = "{registry.address}/team/app"', "registries.conf.d/10-own.conf")
     fresh("pull", "-q", "tool:1")
     assert fresh("images", "--format={{.Repository}}:{{.Tag}}").lines == [app]
@@ -70,6 +70,10 @@ def test_an_alias_is_a_name_like_others(fresh: Cli, registry: Registry, app: str
     fresh("image", "exists", "tool:1", status=1)
     fresh("image", "exists", "localhost/other")
     assert fresh("run", "--rm", "--network=none", "-q", "tool:1").stdout == "it runs\n"
+    fresh("pull", "-q", image)
+    fresh("tag", image, "docker.io/library/tool:1")  # which comes before the alias
+    assert fresh(*RUN, "tool:1", "echo", "the other").stdout == "the other\n"
+    assert fresh("run", "--rm", "--network=none", "-q", "--pull=always", "tool:1").stdout == "it runs\n"
 
 
 def test_short_names_are_looked_for_in_turn(fresh: Cli, registry: Registry, app: str) -> None:

@@ -113,14 +113,14 @@ def _is_for(image: Image, wanted: Platform | None) -> bool:
 
 
 def _pull(args: Args, request: RunRequest) -> str:
-    """Pull the image and return what finds it in the store."""
+    """Pull the image and return its digest."""
     # The one late import outside the command table: the child alone pays for HTTP, 100 ms.
     from daemonless.actions.pull import fetch  # noqa: PLC0415
 
     images = fetch(args, request.image)
     if len(images) > 1:
         raise UsageError(f"{request.image} has {len(images)} images", "choose one: add :NAME or :@INDEX")
-    return images[0].digest if has_transport(request.image) else request.image
+    return images[0].digest  # a short name may have another meaning here
 
 
 def _have_layers(args: Args, image: Image, id_map: IdMap) -> None:
