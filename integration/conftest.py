@@ -24,12 +24,19 @@ STARTER = "daemonless.local/starter-busybox"
 collect_ignore = [] if os.environ.get("DAEMONLESS_VM") else ["vm"]
 
 
+TABLES: dict[str, list[str]] = {}  # what tests found out, to be printed at the end
+
+
 def pytest_configure(config: pytest.Config) -> None:
     adopt_orphans()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print what was injected and what came of it, whatever else is shown."""
+    for title, lines in TABLES.items():
+        terminalreporter.section(title)
+        for line in lines:
+            terminalreporter.write_line(line)
     if REPORT:
         terminalreporter.section("faults")
         for line in table():
@@ -51,7 +58,9 @@ def prerequisites() -> None:
 @pytest.fixture(scope="session")
 def scratch() -> Iterator[Path]:
     """A directory with a short path, removed with what subordinate ids own in it."""
-    directory = Path(tempfile.mkdtemp(prefix="dl-"))
+    # hex digits: mkdtemp's names may be no part of an image's name, which a pull from a directory gives
+    directory = Path(tempfile.gettempdir()) / f"dl-{os.urandom(5).hex()}"
+    directory.mkdir(mode=0o700)
     yield directory
     # layers and upper directories belong to ids that only a user namespace can act for
     subprocess.run(
