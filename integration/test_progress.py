@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 from harness import Cli, Terminal, eventually
-from slowregistry import SlowRegistry
+from ownregistry import SlowRegistry
 
 
 @pytest.fixture
