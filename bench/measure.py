@@ -66,6 +66,7 @@ class Bench:
         for subject in self.both:
             subject("pull", "--quiet", "--tls-verify=false", self.image)
         self._fresh = 0
+        self._images: dict[str, str] = {}
 
     def alternate(self, row: Row, measure: Callable[[Daemonless | Podman], float], repeats: int = 0) -> Row:
         """Take samples of both tools in turn; the first of each is a warm-up."""
@@ -134,13 +135,18 @@ class Bench:
 
         yield self.alternate(Row("50 x `run --rm`, 10 at a time", bar=0.25), once, max(3, self.repeats // 5))
 
+    def images(self) -> dict[str, str]:
+        """Return the three images that are moved, made when they are needed first."""
+        if not self._images:
+            self._images = {
+                "small (2 MB, 1 layer)": self.image,
+                "Debian root": self.registry.push("debian", debian(self.directory)),
+                "20 layers of 2,000 files": self.registry.push("layered", layered()),
+            }
+        return self._images
+
     def pull(self) -> Iterator[Row]:
-        images = {
-            "small (2 MB, 1 layer)": (self.image, None),
-            "Debian root": (self.registry.push("debian", debian(self.directory)), 0.6),
-            "20 layers of 2,000 files": (self.registry.push("layered", layered()), None),
-        }
-        for title, (image, bar) in images.items():
+        for title, image in self.images().items():
             memory = Row(f"pull: {title}: peak memory", "MiB (PSS)")
 
             def once(subject: Daemonless | Podman, image: str = image, memory: Row = memory) -> float:
@@ -151,8 +157,25 @@ class Bench:
                     return 0
                 return fresh.time(*command)
 
-            yield self.alternate(Row(f"pull: {title}", bar=bar), once, max(3, self.repeats // 5))
+            yield self.alternate(Row(f"pull: {title}", bar=0.7), once, max(3, self.repeats // 5))
             yield memory
+
+    def push(self) -> Iterator[Row]:
+        """Push to a registry that has nothing of the image, new for each sample."""
+        for title, image in self.images().items():
+            for subject in self.both:
+                subject("pull", "--quiet", "--tls-verify=false", image)
+
+            def once(subject: Daemonless | Podman, image: str = image) -> float:
+                empty = Registry(self.fresh_directory())
+                try:
+                    return subject.time(
+                        "push", "--quiet", "--tls-verify=false", image, f"{empty.address}/bench/pushed"
+                    )
+                finally:
+                    empty.close()
+
+            yield self.alternate(Row(f"push: {title}", bar=1.0), once, max(3, self.repeats // 5))
 
     def peak_memory(self, subject: Subject, *args: str) -> float:
         """Run a command; return the peak memory of its processes in KiB, sampled every 10 ms."""
@@ -235,7 +258,7 @@ class Bench:
         self.registry.close()
 
 
-ROWS = ("run", "detached", "exec", "ps", "stopped", "burst", "pull", "logs", "memory")
+ROWS = ("run", "detached", "exec", "ps", "stopped", "burst", "pull", "push", "logs", "memory")
 
 
 def describe(user: User, ours: str) -> str:
