@@ -300,3 +300,8 @@ def test_a_damaged_container_is_reported_and_can_be_removed(
     cli("start", "healthy")
     cli("rm", "--force", damaged)
     assert cli.ids() == [healthy]
+
+
+def test_an_error_that_cannot_be_printed_keeps_its_status(cli):
+    done = cli.shell("daemonless start nothing 2>/dev/full; echo $?")
+    assert (done.stdout, done.stderr) == ("125\n", "")

@@ -51,7 +51,7 @@ def test_a_narrow_terminal(fresh: Cli, slow: SlowRegistry, terminal: Terminal) -
 
 def test_without_colours(fresh: Cli, slow: SlowRegistry, terminal: Terminal) -> None:
     terminal.type(pull(fresh, slow, "NO_COLOR=1"))
-    screen = terminal.wait_for(r"━ ", colours=True)
+    screen = terminal.wait_for(r"[━╸] ", colours=True)
     assert not re.search(r"\x1b\[(3|9|4|10)[0-7]m|\x1b\[[34]8;", screen), screen
     slow.go_on.set()
     terminal.wait_for_prompt()

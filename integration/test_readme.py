@@ -32,7 +32,10 @@ def pattern(shown: str) -> str:
     return "".join(lines)
 
 
-DOCS = ("events", "files", "health", "images", "inspecting", "lifecycle", "logs", "registries", "volumes")
+DOCS = (
+    *("events", "files", "health", "images", "inspecting", "lifecycle", "logs", "registries", "system"),
+    "volumes",
+)
 PAGES = ["README.md", *(f"docs/{page}.md" for page in DOCS)]
 
 

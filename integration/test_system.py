@@ -142,3 +142,22 @@ def test_what_was_killed_half_way_is_garbage_and_no_damage(used, image):
     assert "that no image needs" in used("system", "check", "--repair").stdout
     assert "Files that no image needs: 0B" in used("system", "df", "-v").stdout
     assert not os.listdir(used.root / "tmp")
+
+
+def test_reset(used, image):
+    assert "nothing was removed" in used("system", "reset", status=125, input="").stderr
+    assert "all volumes" in used("system", "reset", input="no\n").stderr
+    assert len(used("ps", "-aq").lines) == 2
+    used("run", *QUICK, "-v", "shared:/v", image, "sh", "-c", "touch /v/his; chown 33 /v/his; chmod 0 /v")
+    used("secret", "create", "word", "-", input="canary")
+    broken = used("create", *QUICK, image, "true").stdout.strip()
+    (used.root / "containers" / broken / "container.json").write_text("{")
+    assert used("system", "reset", "--force").stdout == ""
+    eventually(lambda: os.listdir(used.root) == ["trash"] and trash_is_empty(used))
+    assert os.listdir(used.runroot) == []
+    assert not list(Path(used.env["XDG_CACHE_HOME"], "daemonless").iterdir())
+    for command in (("ps", "-aq"), ("images", "-q"), ("volume", "ls", "-q"), ("secret", "ls", "-q")):
+        assert used(*command).stdout == ""
+    used("run", "--rm", *QUICK, "daemonless.local/starter-busybox", "true")
+    used("system", "reset", "-f")
+    used("system", "reset", "-f")

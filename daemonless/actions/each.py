@@ -16,7 +16,10 @@ def report(error: DaemonlessError) -> None:
     text = f"Error: {error.message}\n"
     if error.hint:
         text += f"Hint: {error.hint}\n"
-    os.write(2, text.encode("utf-8", "backslashreplace"))
+    try:
+        os.write(2, text.encode("utf-8", "backslashreplace"))
+    except OSError:  # stderr goes to a full disk, say: the exit status tells
+        pass
 
 
 def for_each(names: Iterable[str], act: Callable[[str], str | None]) -> int:

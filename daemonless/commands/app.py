@@ -101,6 +101,7 @@ COMMANDS = {
     "system_df": _OTHER,
     "system_prune": _OTHER,
     "system_check": _OTHER,
+    "system_reset": _OTHER,
     "info": _OTHER,
     "version": _OTHER,
     "completion": _OTHER,
@@ -158,7 +159,7 @@ GROUPS: dict[str, tuple[str, dict[str, Entry]]] = {
     "system": (
         "Look after this program.",
         {
-            **{name: Entry(f"system_{name}", {}) for name in ("df", "prune", "check")},
+            **{name: Entry(f"system_{name}", {}) for name in ("df", "prune", "check", "reset")},
             **{name: Entry(name, {}) for name in ("events", "info")},
         },
     ),

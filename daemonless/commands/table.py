@@ -103,6 +103,7 @@ GROUPS: dict[str, dict[str, tuple[str, dict[str, str]]]] = {
         'df': ('system_df', {}),
         'prune': ('system_prune', {}),
         'check': ('system_check', {}),
+        'reset': ('system_reset', {}),
         'events': ('events', {}),
         'info': ('info', {}),
     },
@@ -1606,6 +1607,17 @@ COMMANDS: dict[str, Spec] = {
         'defaults': {
             'quick': False,
             'repair': False,
+            'force': False,
+        },
+        'interspersed': True,
+    },
+    'system_reset': {
+        'options': {
+            '--force': ('force', True),
+            '-f': ('force', True),
+        },
+        'arguments': (),
+        'defaults': {
             'force': False,
         },
         'interspersed': True,
