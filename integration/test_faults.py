@@ -34,7 +34,7 @@ class Scenario:
     undo: tuple[str, ...] = ()
 
 
-# IMAGE, PULLED, ARCHIVE and REGISTRY stand for names that only the run knows.
+# IMAGE, PULLED, ARCHIVE, SAVED and REGISTRY stand for names that only the run knows.
 SCENARIOS = {
     "create": Scenario(("create", *QUICK, "IMAGE", "true")),
     "run": Scenario(("run", *QUICK, "IMAGE", "true")),
@@ -65,6 +65,8 @@ SCENARIOS = {
     "run --health-cmd": Scenario(
         ("run", "--detach", *QUICK, "--health-cmd=true", "--health-interval=50ms", "IMAGE", "sleep", "1000")
     ),
+    "import": Scenario(("import", "--quiet", "ARCHIVE", "victim:1"), (), ("rmi", "--force", "victim:1")),
+    "load": Scenario(("load", "--quiet", "--input", "SAVED"), (), ("rmi", "--force", "victim:1")),
     "volume create": Scenario(("volume", "create", "victim"), (), ("volume", "rm", "--force", "victim")),
     "volume rm": Scenario(
         ("volume", "rm", "victim"), ("volume", "create", "victim"), ("volume", "rm", "--force", "victim")
@@ -133,15 +135,15 @@ MATRIX = {
     "rename.record": (ANY, ("rename",)),
     "rename.release": (ANY, ("rename",)),
     "rename.intent": (ANY, ("rename",)),
-    "blob.commit": (ANY, ("pull", "commit")),
-    "blob.sync": (ANY, ("pull", "commit")),
+    "blob.commit": (ANY, ("pull", "commit", "import", "load")),
+    "blob.sync": (ANY, ("pull", "commit", "import", "load")),
     "partial.commit": (ANY, ("pull",)),
     "partial.sync": (ANY, ("pull",)),
-    "commit.layer": (ANY, ("commit",)),
-    "commit.unpacked": (ANY, ("commit",)),
-    "commit.list": (ANY, ("commit",)),
-    "lease.keep": (ANY, ("pull", "commit")),
-    "images.write": (ANY, ("pull", "tag", "rmi", "commit", "image prune")),
+    "commit.layer": (ANY, ("commit", "import")),
+    "commit.unpacked": (ANY, ("commit", "import")),
+    "commit.list": (ANY, ("commit", "import")),
+    "lease.keep": (ANY, ("pull", "commit", "import", "load")),
+    "images.write": (ANY, ("pull", "tag", "rmi", "commit", "import", "load", "image prune")),
     "images.discard": (ANY, ("rmi", "image prune")),
     "health.write": (ANY, ("run --health-cmd",)),
     "health.probe": (ANY, ("run --health-cmd",)),
@@ -190,6 +192,9 @@ def prepared(directory: Path, image: str, namespace: Namespace | None = None) ->
         cli.program = namespace.enter(cli.program, directory / "daemonless")
     cli("run", "--rm", "--network=none", image, "true")
     (directory / "archive.tar").write_bytes(busybox_layer({"data": b"x" * 5000}))
+    cli("import", "--quiet", str(directory / "archive.tar"), "victim:1")
+    cli("save", "--quiet", "--output", str(directory / "image.tar"), "victim:1")
+    cli("rmi", "victim:1")
     return Lane(cli, image)
 
 
@@ -216,6 +221,7 @@ def words(lane: Lane, pulled: str, command: tuple[str, ...]) -> list[str]:
         "IMAGE": lane.image,
         "PULLED": pulled,
         "ARCHIVE": str(lane.cli.root.parent / "archive.tar"),
+        "SAVED": str(lane.cli.root.parent / "image.tar"),
         "REGISTRY": pulled.partition("/")[0],
     }
     return [names.get(word, word) for word in command]

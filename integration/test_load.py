@@ -55,7 +55,8 @@ def skopeo(layout: Path, place: str) -> str:
 
 def everything(cli: Cli) -> set[str]:
     """Return the paths of all that the store and its staging directory have."""
-    found = {str(path) for name in ("images", "tmp") for path in (cli.root / name).rglob("*")}
+    paths = (path for name in ("images", "tmp") for path in (cli.root / name).rglob("*"))
+    found = {str(path) for path in paths if not path.is_dir()}
     return found | {str(path) for path in (cli.root / "layers").glob("*/*")}
 
 

@@ -108,8 +108,9 @@ class Downloads:
             try:
                 self._receive(partial, descriptor, seen)
             except BaseException as error:
-                # it is wrong, or there is no room for it
-                if isinstance(error, (InvalidData, OSError)) or not partial.size:
+                # it is wrong, there is no room for it, or it would be read from its start again
+                lost = isinstance(error, (InvalidData, OSError)) or not isinstance(self._source, Resumable)
+                if lost or not partial.size:
                     partial.discard()
                 raise
             with self._lock:
