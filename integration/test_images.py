@@ -158,3 +158,13 @@ def test_another_platform_is_not_run_as_this_one(cli, image):
     done = cli("run", *words, "--arch=s390x", image, "true", status=125)
     assert "is for linux/" in done.stderr and ", not for linux/s390x" in done.stderr
     cli("run", *words, "--os=linux", image, "true")
+
+
+def test_a_program_for_other_machines(fresh, scratch):
+    elf = b"\x7fELF\x02\x01\x01" + bytes(9) + b"\x02\x00\xf7\x00\x01\x00\x00\x00" + bytes(40)  # for BPF
+    other = make_layout(scratch / "foreign", [layer({"bin/tool": elf})], architecture="bpf")
+    fresh("pull", "-q", "--platform=linux/bpf", f"oci:{other}")
+    fresh("tag", f"localhost{other}", "foreign")
+    done = fresh("run", "--network=none", "foreign", "/bin/tool", status=126)
+    assert "the image is for linux/bpf, and this machine is linux/" in done.stderr
+    assert "qemu-user-static" in done.stderr

@@ -15,7 +15,14 @@ from daemonless.containers import netfiles
 from daemonless.containers.ending import forget
 from daemonless.containers.request import RunRequest, needs_storage
 from daemonless.containers.store import Container, ContainerStore, event_details, sync_bundle
-from daemonless.errors import Conflict, DaemonlessError, NotFound, Unsupported, UsageError
+from daemonless.errors import (
+    CommandNotExecutable,
+    Conflict,
+    DaemonlessError,
+    NotFound,
+    Unsupported,
+    UsageError,
+)
 from daemonless.files import Lock, sync, unlink_if_there, write_atomic
 from daemonless.isolation import cgroups, seccomp
 from daemonless.isolation.launch import Start
@@ -111,10 +118,26 @@ def _start(
             os.close(fd)
     try:
         return _started(container, socket)
-    except BaseException:
+    except BaseException as error:
         socket.close()
         os.waitpid(supervisor, 0)
+        if isinstance(error, CommandNotExecutable):
+            _name_platform(error, paths, record["imageId"])
         raise
+
+
+def _name_platform(error: CommandNotExecutable, paths: Paths, image_id: str) -> None:
+    """Say that an image is for other machines, if that is why its command cannot be executed."""
+    from daemonless.images.store import ImageStore  # noqa: PLC0415 - for start, which needs no image
+    from daemonless.oci.image import host_platform, is_suitable, platform_of_config  # noqa: PLC0415
+
+    try:
+        stated = platform_of_config(ImageStore(paths.data).resolve(image_id).config)
+    except DaemonlessError:  # it was removed
+        return
+    if stated and not is_suitable(host_platform(), stated):
+        error.message += f"; the image is for {stated}, and this machine is {host_platform()}"
+        error.hint = "sudo apt-get install qemu-user-static lets it run such programs"
 
 
 def _lock_to_start(container: Container) -> Lock | None:
