@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 from harness import Cli, Terminal, adopt_orphans, eventually, is_ours, kill_all
 from lanes import REPORT, table
+from tokenserver import TokenServer
 
 STARTER = "daemonless.local/starter-busybox"
 
@@ -177,6 +178,22 @@ class Registry:
     def close(self) -> None:
         self.process.terminate()
         self.process.wait(20)
+
+
+@pytest.fixture
+def token_server(tmp_path: Path) -> Iterator[TokenServer]:
+    server = TokenServer(tmp_path)
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def bearer_registry(scratch: Path, token_server: TokenServer) -> Iterator[Registry]:
+    """Plain http on loopback; demands a token of the token server."""
+    directory = Path(tempfile.mkdtemp(prefix="bearer-", dir=scratch))
+    server = Registry(directory, token_server.registry_settings())
+    yield server
+    server.close()
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,6 @@ import base64
 import json
 import subprocess
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,22 +19,6 @@ from layouts import busybox_layer, make_layout
 from tokenserver import PASSWORD, REFRESH, USER, TokenServer
 
 NONE = ("run", "--rm", "--network=none")
-
-
-@pytest.fixture
-def token_server(tmp_path: Path) -> Iterator[TokenServer]:
-    server = TokenServer(tmp_path)
-    yield server
-    server.close()
-
-
-@pytest.fixture
-def bearer_registry(scratch: Path, token_server: TokenServer) -> Iterator[Registry]:
-    """Plain http on loopback; demands a token of the token server."""
-    directory = Path(tempfile.mkdtemp(prefix="bearer-", dir=scratch))
-    server = Registry(directory, token_server.registry_settings())
-    yield server
-    server.close()
 
 
 def authfile(cli: Cli) -> Path:
