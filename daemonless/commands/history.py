@@ -25,15 +25,7 @@ def history(
     ] = True,
     quiet: selection.Quiet = False,
     no_trunc: selection.NoTrunc = False,
-    format: Annotated[
-        str | None,
-        typer.Option(
-            "--format",
-            metavar="TEMPLATE",
-            help="Print json, or what a Go template makes of each step; table aligns columns.",
-            rich_help_panel=selection.OUTPUT,
-        ),
-    ] = None,
+    format: selection.FormatLines = None,
 ) -> None:
     """Show the steps that an image was made in, the newest first, with what each added in size.
 

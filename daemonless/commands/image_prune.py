@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import typer
 
 from daemonless.commands.invoke import perform
@@ -13,25 +11,9 @@ from daemonless.commands.options import selection
 def image_prune(
     ctx: typer.Context,
     *,
-    all: Annotated[
-        bool,
-        typer.Option(
-            "--all",
-            "-a",
-            help="Remove all images that no container uses, with a name too.",
-            rich_help_panel=selection.SELECTION,
-        ),
-    ] = False,
+    all: selection.AllImages = False,
     force: selection.Force = False,
-    filter: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--filter",
-            metavar="KEY=VALUE",
-            help="Remove only images that match: until (made before), label or label!; repeatable.",
-            rich_help_panel=selection.SELECTION,
-        ),
-    ] = None,
+    filter: selection.PruneFilter = None,
 ) -> None:
     """Remove the images without a name that no container uses, and print their IDs.
 

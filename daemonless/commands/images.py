@@ -46,15 +46,7 @@ def images(
     digests: Annotated[
         bool, typer.Option("--digests", help="Show digests too.", rich_help_panel=selection.OUTPUT)
     ] = False,
-    format: Annotated[
-        str | None,
-        typer.Option(
-            "--format",
-            metavar="TEMPLATE",
-            help="Print json, or what a Go template makes of each image; table aligns columns.",
-            rich_help_panel=selection.OUTPUT,
-        ),
-    ] = None,
+    format: selection.FormatLines = None,
     history: Annotated[
         bool,
         typer.Option("--history", help="Show all names of each image too.", rich_help_panel=selection.OUTPUT),

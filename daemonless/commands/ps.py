@@ -48,15 +48,7 @@ def ps(
         ),
     ] = False,
     quiet: selection.Quiet = False,
-    format: Annotated[
-        str | None,
-        typer.Option(
-            "--format",
-            metavar="TEMPLATE",
-            help="Print json, or what a Go template makes of each container; table aligns columns.",
-            rich_help_panel=selection.OUTPUT,
-        ),
-    ] = None,
+    format: selection.FormatLines = None,
     no_trunc: selection.NoTrunc = False,
     noheading: Annotated[
         bool,

@@ -24,15 +24,7 @@ def secret_ls(
         ),
     ] = None,
     quiet: selection.Quiet = False,
-    format: Annotated[
-        str | None,
-        typer.Option(
-            "--format",
-            metavar="TEMPLATE",
-            help="Print json, or what a Go template makes of each secret; table aligns columns.",
-            rich_help_panel=selection.OUTPUT,
-        ),
-    ] = None,
+    format: selection.FormatLines = None,
     noheading: selection.Noheading = False,
 ) -> None:
     """List the secrets."""

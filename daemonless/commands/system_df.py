@@ -22,15 +22,7 @@ def system_df(
             rich_help_panel=selection.OUTPUT,
         ),
     ] = False,
-    format: Annotated[
-        str | None,
-        typer.Option(
-            "--format",
-            metavar="TEMPLATE",
-            help="Print json, or what a Go template makes of each line; table aligns columns.",
-            rich_help_panel=selection.OUTPUT,
-        ),
-    ] = None,
+    format: selection.FormatLines = None,
 ) -> None:
     """Show what images, containers and volumes take of the disk, and how much of it is reclaimable.
 

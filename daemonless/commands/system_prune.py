@@ -13,15 +13,7 @@ from daemonless.commands.options import selection
 def system_prune(
     ctx: typer.Context,
     *,
-    all: Annotated[
-        bool,
-        typer.Option(
-            "--all",
-            "-a",
-            help="Remove all images that no container uses, with a name too.",
-            rich_help_panel=selection.SELECTION,
-        ),
-    ] = False,
+    all: selection.AllImages = False,
     volumes: Annotated[
         bool,
         typer.Option(
@@ -31,15 +23,7 @@ def system_prune(
         ),
     ] = False,
     force: selection.Force = False,
-    filter: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--filter",
-            metavar="KEY=VALUE",
-            help="Remove only what matches: until (made before), label or label!; repeatable.",
-            rich_help_panel=selection.SELECTION,
-        ),
-    ] = None,
+    filter: selection.PruneFilter = None,
 ) -> None:
     """Remove the containers that do not run, the images without a name and the files that no image needs."""
     perform(ctx)

@@ -26,15 +26,7 @@ def volume_ls(
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Print only names.", rich_help_panel=selection.OUTPUT)
     ] = False,
-    format: Annotated[
-        str | None,
-        typer.Option(
-            "--format",
-            metavar="TEMPLATE",
-            help="Print json, or what a Go template makes of each volume; table aligns columns.",
-            rich_help_panel=selection.OUTPUT,
-        ),
-    ] = None,
+    format: selection.FormatLines = None,
     noheading: selection.Noheading = False,
 ) -> None:
     """List the volumes."""

@@ -93,6 +93,33 @@ Noheading = Annotated[
     bool,
     typer.Option("--noheading", "-n", help="Leave out the column headings.", rich_help_panel=OUTPUT),
 ]
+FormatLines = Annotated[
+    str | None,
+    typer.Option(
+        "--format",
+        metavar="TEMPLATE",
+        help="Print json, or what a Go template makes of each line; table aligns columns.",
+        rich_help_panel=OUTPUT,
+    ),
+]
+PruneFilter = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--filter",
+        metavar="KEY=VALUE",
+        help="Remove only what matches: until (made before), label or label!; repeatable.",
+        rich_help_panel=SELECTION,
+    ),
+]
+AllImages = Annotated[
+    bool,
+    typer.Option(
+        "--all",
+        "-a",
+        help="Remove all images that no container uses, with a name too.",
+        rich_help_panel=SELECTION,
+    ),
+]
 Force = Annotated[bool, typer.Option("--force", "-f", help="Do not ask.")]
 NoTrunc = Annotated[
     bool,
