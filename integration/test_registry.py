@@ -307,3 +307,19 @@ def test_secrets_are_written_nowhere(fresh, private_registry, private):
         for file in files:
             if (Path(directory) / file).stat().st_size < 1 << 16:
                 assert b"dTpw" not in (Path(directory) / file).read_bytes()
+
+
+def test_the_library_as_the_documentation_shows_it(registry, tmp_path):
+    page = (Path(__file__).parent.parent / "docs" / "registry.md").read_text()
+    code = page.partition("```python\n")[2].partition("```")[0]
+    assert '"127.0.0.1:5000"' in code
+    code = code.replace("127.0.0.1:5000", registry.address)
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, "HOME": str(tmp_path)},
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "anything can be an artifact\n['first'] 0\n"
