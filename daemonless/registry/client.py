@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Generator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urljoin, urlsplit
 
 from daemonless import jsonio
@@ -218,6 +218,26 @@ class RegistryClient:
     def catalog(self) -> list[str]:
         """Return the paths of all repositories, where the registry tells (not in the OCI specification)."""
         return self._list("/v2/_catalog", "repositories", "the catalog", "registry:catalog:*")
+
+    def search(self, term: str, limit: int) -> list[Any] | None:
+        """Return what docker's search (its first API, no standard) finds, as it came; None where it is not.
+
+        Each entry should be an object with `name`, `description`, `star_count`, `is_official` and
+        `is_automated`.
+        """
+        query = urlencode({"q": term, "n": limit})
+        response = self._ask("GET", f"/v1/search?{query}", "")
+        if response.status in (404, 405):
+            response.close()
+            return None
+        what = f"the result of a search in {self.domain}"
+        if response.status != 200:
+            raise self._error(response, what)
+        answer = jsonio.loads(response.read_all(MAX_DOCUMENT, what), what=what)
+        results = answer.get("results") if isinstance(answer, dict) else None
+        if not isinstance(results, list):
+            raise InvalidData(f"{what} is malformed")
+        return results
 
     def referrers(self, path: str, digest: str, artifact_type: str = "") -> Index:
         """Return what says that it is about the manifest `digest`: signatures, lists of components (end-12).
