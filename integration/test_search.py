@@ -74,8 +74,9 @@ def test_a_registry_without_one_is_looked_through(cli: Cli, registry: Registry, 
     assert [line.strip() for line in cli("search", f"{registry.address}/und/m").lines[1:]] == [name]
     assert cli("search", f"{registry.address}/nothing-like-it").stdout == ""
     tags = cli("image", "search", "--list-tags", name).lines
-    assert [line.split() for line in tags] == [["NAME", "TAG"], [name, "1"], [name, "2"]]
-    assert cli("search", "--list-tags", "--limit=1", "--format={{.Tag}}", name).lines == ["1"]
+    assert tags[0].split() == ["NAME", "TAG"]
+    assert sorted(line.split() for line in tags[1:]) == [[name, "1"], [name, "2"]]  # in the registry's order
+    assert len(cli("search", "--list-tags", "--limit=1", "--format={{.Tag}}", name).lines) == 1
     missing = cli("search", "--list-tags", f"{registry.address}/none", status=125)
     assert "does not exist" in missing.stderr
 
