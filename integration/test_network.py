@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import socket
 import threading
@@ -186,3 +187,41 @@ def test_mac_address(cli: Cli, image: str) -> None:
         "run", "--rm", "--mac-address", "02:11:22:33:44:55", image, "ip", "-o", "link", "show", "tap0"
     )
     assert "02:11:22:33:44:55" in shown.stdout
+
+
+def test_all_exposed_ports_are_published(cli, image, scratch):
+    cli("create", "--name=made", "--network=none", image, "true")
+    cli("commit", "-q", "--change=EXPOSE 7001 7002/udp", "made", "exposing")
+    script = "nc -lp 7001 -e echo one & nc -lp 7003 -e echo three & wait"
+    cli(
+        "run",
+        "-d",
+        "--name=box",
+        "-P",
+        "-p",
+        "127.0.0.1::7001",
+        "--expose",
+        "7003-7004",
+        "exposing",
+        "sh",
+        "-c",
+        script,
+    )
+    ports = json.loads(cli("inspect", "--format={{json .NetworkSettings.Ports}}", "box").stdout)
+    assert sorted(ports) == ["7001/tcp", "7002/udp", "7003/tcp", "7004/tcp"]
+    assert [entry["HostIp"] for entry in ports["7001/tcp"]] == ["127.0.0.1"]
+    host_port = ports["7003/tcp"][0]["HostPort"]
+    assert int(host_port) > 0 and cli("port", "box", "7003").stdout.strip().endswith(f":{host_port}")
+    eventually(lambda: answer(int(host_port)) == b"three\n")
+    exposed = json.loads(cli("inspect", "--format={{json .Config.ExposedPorts}}", "box").stdout)
+    assert sorted(exposed) == ["7001/tcp", "7002/udp", "7003/tcp", "7004/tcp"]
+    assert cli("ps", "-q", "--filter=expose=7004").stdout
+    cli("run", "--rm", "--network=none", "-P", "exposing", "true")
+
+
+def answer(port: int) -> bytes:
+    try:
+        with socket.create_connection(("127.0.0.1", port), 5) as connection:
+            return connection.recv(100)
+    except OSError:
+        return b""

@@ -210,6 +210,7 @@ def _config(record: dict[str, Any], spec: dict[str, Any], image: Image | None) -
     config = image_config(image.config) if image else None
     entrypoint = request["entrypoint"]
     command = request["command"]
+    exposed: dict[str, Any] = {port: {} for port in request.get("expose") or ()}
     if config is None:
         entrypoint, command = None, process["args"]
     elif entrypoint is None:
@@ -228,7 +229,7 @@ def _config(record: dict[str, Any], spec: dict[str, Any], image: Image | None) -
         Cmd=command or None,
         Image=record["image"],
         Volumes=config["Volumes"] if config else None,
-        ExposedPorts=config["ExposedPorts"] if config else None,
+        ExposedPorts={**((config and config["ExposedPorts"]) or {}), **exposed} or None,
         WorkingDir=process["cwd"],
         Entrypoint=entrypoint or None,
         Labels=record["labels"],

@@ -60,6 +60,8 @@ def run(
     device: storage.Device = None,
     network: net.Network = None,
     publish: net.Publish = None,
+    publish_all: net.PublishAll = False,
+    expose: net.Expose = None,
     dns: net.Dns = None,
     dns_option: net.DnsOption = None,
     dns_search: net.DnsSearch = None,

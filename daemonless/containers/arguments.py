@@ -11,9 +11,9 @@ with underscores; each may be missing or None, which is its default:
                  health_start_period health_start_interval health_on_failure
     lists        command env env_file unsetenv label label_file annotation volume mount tmpfs volumes_from
                  device publish dns dns_search dns_option add_host cap_add cap_drop security_opt
-                 group_add ulimit sysctl log_opt secret attach
+                 group_add ulimit sysctl log_opt secret attach expose
     flags        detach interactive tty rm init read_only privileged unsetenv_all no_hosts
-                 no_healthcheck
+                 no_healthcheck publish_all
     flags, on    read_only_tmpfs http_proxy
     numbers      stop_timeout timeout oom_score_adj preserve_fds health_retries
 
@@ -125,6 +125,8 @@ def from_args(
         hostname=given.text("hostname", grammar.hostname),
         network=network,
         publish=_ports(given, network, warn),
+        expose=tuple(port for value in given.list("expose") for port in grammar_network.expose(value)),
+        publish_all=given.flag("publish_all") and network.mode == "slirp4netns",
         mac_address=given.text("mac_address", grammar_network.mac_address),
         dns=tuple(grammar_network.dns_server(value) for value in given.list("dns")),
         dns_search=tuple(grammar_network.dns_search(value) for value in given.list("dns_search")),
@@ -209,7 +211,7 @@ def _network(values: list[str]) -> Network:
 
 def _ports(given: _Options, network: Network, warn: Callable[[str], None]) -> tuple[Port, ...]:
     ports = grammar_network.all_ports(given.list("publish"))
-    if ports and network.mode != "slirp4netns":
+    if (ports or given.flag("publish_all")) and network.mode != "slirp4netns":
         warn(f"published ports are ignored: with --network={network.mode} there is nothing to forward")
         return ()
     return ports

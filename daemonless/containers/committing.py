@@ -135,8 +135,9 @@ def container_config(image: dict[str, Any], request: RunRequest) -> dict[str, An
         config["WorkingDir"] = request.workdir
     if request.label:
         config["Labels"] = dict(request.label)
-    if request.publish:
+    if request.publish or request.expose:
         ports: dict[str, Any] = {f"{port.container_port}/{port.protocol}": {} for port in request.publish}
+        ports |= {port: {} for port in request.expose}
         config["ExposedPorts"] = {**(config.get("ExposedPorts") or {}), **ports}
     if request.health.test:
         config["Healthcheck"] = grammar_health.as_config(request.health.as_dict())

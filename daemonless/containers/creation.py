@@ -11,13 +11,14 @@ import os
 from daemonless import events, failpoints, jsonio
 from daemonless.clock import timestamp
 from daemonless.config import Paths
+from daemonless.containers import grammar_network
 from daemonless.containers.host_facts import gather_facts
 from daemonless.containers.names import new_id, new_name
 from daemonless.containers.process import bounding_set
 from daemonless.containers.request import Health, RunRequest, config_section, needs_storage
 from daemonless.containers.spec import build_spec
 from daemonless.containers.store import Container, ContainerStore, Staging, event_details, sync_bundle
-from daemonless.errors import NameInUse, NotFound, SetupFailed
+from daemonless.errors import DaemonlessError, NameInUse, NotFound, SetupFailed, printable
 from daemonless.files import write_atomic
 from daemonless.images.store import Image, ImageStore
 from daemonless.isolation import seccomp
@@ -53,6 +54,7 @@ def create(
     prepared = None
     try:
         request = _with_health(request.with_image(image.config, warn), image, warn)
+        request = _with_ports(request, image, warn)
         name = _claim_name(staging, request.name)
         final = f"{store.directory}/{container_id}"
         image_volumes = config_section(image.config).get("Volumes")
@@ -163,3 +165,18 @@ def _make_directories(directory: str, lowers: list[str]) -> None:
         os.mkdir(f"{directory}/{name}", 0o700)
     mode = os.stat(lowers[0]).st_mode & 0o7777 if lowers else 0o755
     os.chmod(f"{directory}/upper", mode)
+
+
+def _with_ports(request: RunRequest, image: Image, warn: Callable[[str], None]) -> RunRequest:
+    """Return a request that publishes, if --publish-all was given, what is exposed and not published yet."""
+    if not request.publish_all:
+        return request
+    exposed = dict.fromkeys(request.expose)
+    for text in config_section(image.config).get("ExposedPorts") or {}:
+        try:
+            exposed.update(dict.fromkeys(grammar_network.expose(text, "EXPOSE")))
+        except DaemonlessError as error:
+            warn(f"ignoring the image's port {printable(text)}: {error.message}")
+    taken = {f"{port.container_port}/{port.protocol}" for port in request.publish}
+    more = [grammar_network.publish(text)[0] for text in exposed if text not in taken]
+    return request.replace(publish=(*request.publish, *more))

@@ -163,6 +163,16 @@ def all_ports(values: list[str], option: str = "--publish") -> tuple[Port, ...]:
     return tuple(ports)
 
 
+def expose(value: str, option: str = "--expose") -> tuple[str, ...]:
+    """Return each port of `PORT[-PORT][/PROTOCOL]` as an image's ExposedPorts has it: 80/tcp.
+
+    Raises UsageError, or Unsupported for sctp.
+    """
+    if ":" in value:
+        raise refusal(option, value, "it is not PORT[-PORT][/PROTOCOL]", "for example 80 or 5353/udp")
+    return tuple(f"{port.container_port}/{port.protocol}" for port in publish(value, option))
+
+
 def add_host(value: str, option: str = "--add-host") -> tuple[str, str]:
     """Parse `NAME:ADDRESS` or `NAME=ADDRESS` into a pair; ADDRESS may be `host-gateway`."""
     equals = value.find("=")

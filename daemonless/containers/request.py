@@ -193,6 +193,8 @@ class RunRequest(Record):
     hostname: str = ""
     network: Network = Network()
     publish: tuple[Port, ...] = ()
+    expose: tuple[str, ...] = ()  # ports as in an image's ExposedPorts, such as 80/tcp
+    publish_all: bool = False  # those of the image and of `expose`, at free ports of the host
     mac_address: str = ""
     dns: tuple[str, ...] = ()
     dns_search: tuple[str, ...] = ()

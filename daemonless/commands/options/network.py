@@ -28,6 +28,24 @@ Publish = Annotated[
         rich_help_panel=PANEL,
     ),
 ]
+Expose = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--expose",
+        metavar="PORT/PROTOCOL",
+        help="Note that the container listens on a port, or a range; repeatable.",
+        rich_help_panel=PANEL,
+    ),
+]
+PublishAll = Annotated[
+    bool,
+    typer.Option(
+        "--publish-all",
+        "-P",
+        help="Publish all ports that the image or --expose notes, at free ports of the host.",
+        rich_help_panel=PANEL,
+    ),
+]
 Dns = Annotated[
     list[str] | None,
     typer.Option(
