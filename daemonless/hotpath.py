@@ -25,8 +25,11 @@ if TYPE_CHECKING:
 
 FILE_NAME = "hotpath.bin"
 ACTIONS = ("run", "exec", "ps", "start", "stop", "rm", "create", "inspect", "logs", "images", "kill", "wait")
-# what these actions import late, for containers with volumes
-LATE = ("containers.storage", "containers.volumes", "isolation.copying")
+# what these actions import late, for containers with volumes and with health checks
+LATE = (
+    *("containers.storage", "containers.volumes", "isolation.copying"),
+    *("containers.grammar_health", "containers.probing"),
+)
 _TAG = f"{sys.implementation.cache_tag} 1"
 
 

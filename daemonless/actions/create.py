@@ -115,7 +115,7 @@ def _is_for(image: Image, wanted: Platform | None) -> bool:
 def _pull(args: Args, request: RunRequest) -> str:
     """Pull the image and return its digest."""
     # The one late import outside the command table: the child alone pays for HTTP, 100 ms.
-    from daemonless.actions.pull import fetch  # noqa: PLC0415
+    from daemonless.actions.pull import fetch  # noqa: PLC0415 - see above
 
     images = fetch(args, request.image)
     if len(images) > 1:

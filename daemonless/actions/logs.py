@@ -142,7 +142,7 @@ def _details(container: Container) -> bytes:
     if not any(options.get(name) for name in ("tag", "labels", "env")):
         return b" "
     from daemonless.containers.logattributes import attributes_of  # noqa: PLC0415 - few have any
-    from daemonless.containers.request import RunRequest  # noqa: PLC0415
+    from daemonless.containers.request import RunRequest  # noqa: PLC0415 - as above
 
     request = RunRequest.from_dict(container.record["request"])
     attributes = attributes_of(container, request.log_opts)

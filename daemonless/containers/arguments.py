@@ -220,7 +220,7 @@ def _ports(given: _Options, network: Network, warn: Callable[[str], None]) -> tu
 def _log_options(values: list[str], driver: str, cwd: str) -> LogOptions:
     if not values and driver != "journald":  # nearly always; spares the hot path one more module
         return LogOptions()
-    from daemonless.containers.grammar_logs import log_options  # noqa: PLC0415
+    from daemonless.containers.grammar_logs import log_options  # noqa: PLC0415 - see above
 
     return log_options(values, driver, cwd)
 

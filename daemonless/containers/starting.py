@@ -129,7 +129,7 @@ def _start(
 def _name_platform(error: CommandNotExecutable, paths: Paths, image_id: str) -> None:
     """Say that an image is for other machines, if that is why its command cannot be executed."""
     from daemonless.images.store import ImageStore  # noqa: PLC0415 - for start, which needs no image
-    from daemonless.oci.image import host_platform, is_suitable, platform_of_config  # noqa: PLC0415
+    from daemonless.oci.image import host_platform, is_suitable, platform_of_config  # noqa: PLC0415 - too
 
     try:
         stated = platform_of_config(ImageStore(paths.data).resolve(image_id).config)

@@ -270,7 +270,7 @@ def _refuse_kernels_files(root_fd: int, target: int, destination: bytes) -> None
 def _copy_up(root_fd: int, destination: bytes, tree: int, options: Options) -> None:
     """Give a fresh tmpfs what the directory it covers holds, and its attributes."""
     # Most containers copy nothing and spare themselves a module; this is before the pivot.
-    from daemonless.isolation.copying import copy_attributes, copy_content  # noqa: PLC0415
+    from daemonless.isolation.copying import copy_attributes, copy_content  # noqa: PLC0415 - for tmpcopyup
 
     source = open_in_root(root_fd, destination, os.O_RDONLY | os.O_DIRECTORY)
     top = os.open(b".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=tree)

@@ -200,7 +200,7 @@ def load_program(section: dict[str, Any], cache_dir: str) -> bytes:
 
 def _compile(section: dict[str, Any]) -> bytes:
     # late: a start that finds its program needs neither the compiler nor its tables (2 ms)
-    from daemonless.isolation.bpf import compile_section  # noqa: PLC0415
+    from daemonless.isolation.bpf import compile_section  # noqa: PLC0415 - cached, mostly
 
     return compile_section(section)
 

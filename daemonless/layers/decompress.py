@@ -80,7 +80,7 @@ def decoder(compression: str) -> Callable[[_Input | Stream], Iterator[bytes]]:
 
         return lambda source: _members(source, "bzip2", bz2.BZ2Decompressor, OSError)
     if compression == "xz":
-        import lzma  # noqa: PLC0415
+        import lzma  # noqa: PLC0415 - as above
 
         def unxz() -> lzma.LZMADecompressor:
             return lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_MAX_WINDOW)
