@@ -168,3 +168,14 @@ def test_a_program_for_other_machines(fresh, scratch):
     done = fresh("run", "--network=none", "foreign", "/bin/tool", status=126)
     assert "the image is for linux/bpf, and this machine is linux/" in done.stderr
     assert "qemu-user-static" in done.stderr
+
+
+def test_a_container_shows_the_name_it_was_asked_for_by(fresh, image):
+    fresh("run", "--rm", "--network=none", image, "true")
+    fresh("tag", image, "aaa:1", "zzz:2")
+    for name in ("zzz:2", "aaa:1"):
+        identity = fresh("create", "--network=none", name, "true").stdout.strip()
+        assert fresh.inspect(identity, "{{.ImageName}}") == f"docker.io/library/{name}"
+        assert fresh("ps", "-a", "--filter", f"id={identity}", "--format={{.Image}}").lines == [
+            f"docker.io/library/{name}"
+        ]

@@ -104,7 +104,7 @@ def create(
             "id": container_id,
             "name": name,
             "created": timestamp(),
-            "image": image.names[0] if image.names else image.id,
+            "image": _name_of(paths, image, request.image),
             "imageId": image.id,
             "args": spec["process"]["args"],  # here too, so that `ps` need not read every spec
             "labels": dict(request.label),
@@ -180,3 +180,10 @@ def _with_ports(request: RunRequest, image: Image, warn: Callable[[str], None]) 
     taken = {f"{port.container_port}/{port.protocol}" for port in request.publish}
     more = [grammar_network.publish(text)[0] for text in exposed if text not in taken]
     return request.replace(publish=(*request.publish, *more))
+
+
+def _name_of(paths: Paths, image: Image, asked: str) -> str:
+    """Return the name by which an image was asked for, or another of its names, or its id."""
+    is_id = image.id.partition(":")[2].startswith(asked.removeprefix("sha256:"))
+    name = "" if is_id else ImageStore(paths.data).name_of(image, asked)
+    return name or (image.names[0] if image.names else image.id)
