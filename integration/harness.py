@@ -11,7 +11,7 @@ import re
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -251,8 +251,17 @@ def _running() -> list[str]:
 
 def kill_all() -> None:
     """End whatever a failed test has left, so that it fails alone."""
-    for pid in processes():
+    end(processes())
+
+
+def end(pids: Iterable[int]) -> None:
+    """Kill processes, and reap those among them that are the test's own children."""
+    for pid in pids:
         kill(pid)
+        try:
+            os.waitpid(pid, 0)
+        except ChildProcessError:
+            pass  # its parent is another one, or it has been waited for
 
 
 def descendants_named(name: str) -> list[int]:

@@ -20,7 +20,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import TypeVar
 
-from harness import Cli, Result, eventually, is_ours, kill
+from harness import Cli, Result, end, eventually, is_ours
 
 REPORT: dict[tuple[str, str], Counter[str]] = {}  # (command, fault): outcomes, how many times
 Job = TypeVar("Job")
@@ -189,10 +189,13 @@ class Lane:
                 raise AssertionError(f"left behind: {left} {self._processes() - self.processes}")
             time.sleep(0.005)
 
+    def mend(self) -> None:
+        """End what a failure has left running, so that the next job does not meet it."""
+        end(self._processes() - self.processes)
+
     def close(self) -> None:
         """Remove the bystanders as well; nothing at all is left then, not even after a failure."""
-        for pid in self._processes() - self.processes:
-            kill(pid)
+        self.mend()
         self.cli("rm", "--force", "--time", "0", "--all")
         self.cli("volume", "rm", "bystander-volume")
         self.ids = set()
@@ -229,6 +232,7 @@ def on_all(lanes: list[Lane], jobs: list[Job], work: Callable[[Lane, Job], None]
             work(lane, job)
             return ""
         except (AssertionError, subprocess.TimeoutExpired) as error:
+            lane.mend()
             return f"{job}: {error}"
         finally:
             free.put(lane)

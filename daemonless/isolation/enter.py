@@ -16,6 +16,7 @@ reach through /proc (CVE-2016-9962, CVE-2019-5736), and imports are switched off
 
 from __future__ import annotations
 
+import _signal
 import os
 
 from daemonless import jsonio
@@ -86,6 +87,7 @@ def enter(entry: Entry) -> Entered:
             raise SetupFailed("the container ended while it was entered")
     except BaseException:
         if pid > 0:
+            os.kill(pid, _signal.SIGKILL)  # interrupted, we may have come past its execve
             os.waitpid(pid, 0)
         raise
     finally:

@@ -5,6 +5,7 @@ Follows user_namespaces(7), subuid(5) and newuidmap(1).
 
 from __future__ import annotations
 
+import _signal
 import os
 import pwd  # a built-in C module; NSS is asked here, on the host, never inside a container
 
@@ -224,15 +225,19 @@ def start_mapped(function: Callable[[], int], id_map: IdMap, flags: int = 0) -> 
     and its status. The caller must have a single thread. Raises SetupFailed.
     """
     read_end, write_end = os.pipe()
+    # Otherwise an interrupt that comes during the clone is raised in both, in the child as if it were us.
+    before = _signal.pthread_sigmask(_signal.SIG_BLOCK, (_signal.SIGINT,))
     try:
         pid = syscalls.clone3(syscalls.CLONE_NEWUSER | flags)
     except OSError as error:
         os.close(read_end)
         os.close(write_end)
+        _signal.pthread_sigmask(_signal.SIG_SETMASK, before)
         raise clone_failed(error) from error
     if pid == 0:
         status = 125
         try:
+            _signal.pthread_sigmask(_signal.SIG_SETMASK, before)
             os.close(write_end)
             if os.read(read_end, 1):
                 os.close(read_end)
@@ -241,16 +246,20 @@ def start_mapped(function: Callable[[], int], id_map: IdMap, flags: int = 0) -> 
         except DaemonlessError as error:
             os.write(2, f"Error: {error.message}\n".encode())
             status = error.exit_status
+        except KeyboardInterrupt:
+            status = 130
         except BaseException as error:  # a traceback would be the only other output
             os.write(2, f"Error: {type(error).__name__}: {error}\n".encode())
         finally:
             os._exit(status)
     os.close(read_end)
     try:
+        _signal.pthread_sigmask(_signal.SIG_SETMASK, before)
         write_maps(pid, id_map)
         os.write(write_end, b"!")
     except BaseException:
         os.close(write_end)
+        os.kill(pid, _signal.SIGKILL)  # it may have begun, and wait for what only we can tell it
         os.waitpid(pid, 0)
         raise
     os.close(write_end)

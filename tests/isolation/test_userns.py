@@ -1,4 +1,6 @@
 import os
+import select
+import time
 
 import pytest
 
@@ -74,3 +76,23 @@ def test_start_mapped_runs_as_root_of_its_own_namespace():
     alone = IdMap(uids=((0, os.getuid(), 1),), gids=((0, os.getgid(), 1),), key="single")
     pid = userns.start_mapped(lambda: 7 if (os.getuid(), os.getgid()) == (0, 0) else 1, alone)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7
+
+
+def test_an_interrupt_as_it_begins_ends_the_child_that_waits_for_us(monkeypatch):
+    alone = IdMap(uids=((0, os.getuid(), 1),), gids=((0, os.getgid(), 1),), key="single")
+    ours, _ours_too = os.pipe()
+    write = os.write
+
+    def interrupted(fd: int, data: bytes) -> int:
+        count = write(fd, data)
+        if data == b"!":
+            raise KeyboardInterrupt
+        return count
+
+    monkeypatch.setattr(os, "write", interrupted)
+    started = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        userns.start_mapped(lambda: len(select.select([ours], [], [], 20)), alone)
+    assert time.monotonic() - started < 10
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
