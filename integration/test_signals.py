@@ -16,11 +16,9 @@ from harness import Cli, kill_all
 from lanes import Lane, Namespace, note, on_all
 from layouts import busybox_layer, make_layout
 
-# What the interpreter itself says of an interrupt before it has come to the launcher's first line.
-BEFORE_OURS = re.compile(
-    rb"Traceback \(most recent call last\):\n"
-    rb'  File "[^"]*/daemonless", line 0, in <module>\nKeyboardInterrupt\n'
-)
+# A line of a file in a traceback. What the interpreter says of an interrupt before it has come to the
+# launcher's first line has none: it shows frozen modules alone, and the launcher at line 0.
+OF_A_FILE = re.compile(rb'  File "[^<"][^"]*", line [1-9]')
 QUICK = ("--network=none", "--name", "victim")
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 MOMENTS = 20  # of each command, spread over the time it takes
@@ -71,8 +69,7 @@ def test_a_signal_at_any_moment(lanes: list[Lane], image: str, pulled: str, comm
         process.send_signal(job[1])
         _, err = process.communicate(timeout=20)
         lane.cli.started.remove(process)
-        if b"Python runtime state" not in err and not BEFORE_OURS.fullmatch(err):
-            assert b"Traceback" not in err and b"internal error" not in err, err
+        assert not OF_A_FILE.search(err) and b"internal error" not in err, err
         lane.recovers([words, *undo])
         ended = "in time" if process.returncode == 0 else "interrupted"
         note(command, job[1].name, ended)
