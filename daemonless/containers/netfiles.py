@@ -7,11 +7,18 @@ there; the host's own files are only read, with bounds.
 from __future__ import annotations
 
 import _socket
+import os
 
 from daemonless.errors import DaemonlessError
 from daemonless.files import read_file, write_atomic
-from daemonless.isolation.slirp4netns import DNS_ADDRESS, GATEWAY_ADDRESS
+from daemonless.isolation.slirp4netns import DNS_ADDRESS, GATEWAY_ADDRESS, Options, Port, guest_address
 from daemonless.record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from daemonless.containers.request import RunRequest
 
 _LIMIT = 1 << 20
 
@@ -29,6 +36,44 @@ class NetworkFacts(Record):
     add_hosts: tuple[tuple[str, str], ...] = ()  # (name, address or "host-gateway")
     hosts_file: str = ""  # what hosts(5) takes over from; none: nothing; empty: what the mode needs
     host_loopback: bool = False  # the gateway leads to the host's loopback interface
+
+
+def network_facts(request: RunRequest, spec: dict[str, Any], name: str = "") -> NetworkFacts:
+    """Return what the files of a container tell; `name` is a further one of it."""
+    mode = request.network.mode
+    return NetworkFacts(
+        mode=mode,
+        hostname=spec.get("hostname") or os.uname().nodename,
+        names=(name,) if name else (),
+        address=guest_address(request.network.cidr) if mode == "slirp4netns" else "",
+        dns=request.dns,
+        dns_search=request.dns_search,
+        dns_options=request.dns_option,
+        add_hosts=request.add_host,
+        hosts_file=request.hosts_file,
+        host_loopback=request.network.allow_host_loopback,
+    )
+
+
+def slirp_options(request: RunRequest) -> Options:
+    """Return what slirp4netns is to do for a container."""
+    network = request.network
+    return Options(
+        ports=tuple(
+            Port(
+                host_ip=port.host_ip,
+                host_port=port.host_port,
+                container_port=port.container_port,
+                protocol=port.protocol,
+            )
+            for port in request.publish
+        ),
+        mac_address=request.mac_address,
+        mtu=network.mtu,
+        cidr=network.cidr,
+        allow_host_loopback=network.allow_host_loopback,
+        enable_ipv6=network.enable_ipv6,
+    )
 
 
 def write_files(directory: str, facts: NetworkFacts) -> None:

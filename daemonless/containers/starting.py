@@ -26,8 +26,7 @@ from daemonless.errors import (
 from daemonless.files import Lock, sync, unlink_if_there, write_atomic
 from daemonless.isolation import cgroups, seccomp
 from daemonless.isolation.launch import Start
-from daemonless.isolation.slirp4netns import Options as SlirpOptions
-from daemonless.isolation.slirp4netns import Port, Slirp4netns, guest_address
+from daemonless.isolation.slirp4netns import Slirp4netns
 from daemonless.isolation.userns import mapped_ids
 from daemonless.layers import trash
 from daemonless.record import Record
@@ -217,8 +216,8 @@ def _job(
     unlink_if_there(f"{container.run_directory}/exit.json")
     network = None
     if request.network.mode == "slirp4netns":
-        network = Slirp4netns(_slirp_options(request), container.run_directory)
-    netfiles.write_files(container.run_directory, _network_facts(request, spec, container.name))
+        network = Slirp4netns(netfiles.slirp_options(request), container.run_directory)
+    netfiles.write_files(container.run_directory, netfiles.network_facts(request, spec, container.name))
     linux = spec["linux"]
     start = Start(
         spec=spec,
@@ -390,39 +389,3 @@ def with_variables(spec: dict[str, Any], variables: tuple[str, ...]) -> dict[str
     names = {variable.partition("=")[0] for variable in variables}
     kept = [entry for entry in process["env"] if entry.partition("=")[0] not in names]
     return {**spec, "process": {**process, "env": [*kept, *variables]}}
-
-
-def _slirp_options(request: RunRequest) -> SlirpOptions:
-    network = request.network
-    return SlirpOptions(
-        ports=tuple(
-            Port(
-                host_ip=port.host_ip,
-                host_port=port.host_port,
-                container_port=port.container_port,
-                protocol=port.protocol,
-            )
-            for port in request.publish
-        ),
-        mac_address=request.mac_address,
-        mtu=network.mtu,
-        cidr=network.cidr,
-        allow_host_loopback=network.allow_host_loopback,
-        enable_ipv6=network.enable_ipv6,
-    )
-
-
-def _network_facts(request: RunRequest, spec: dict[str, Any], name: str) -> netfiles.NetworkFacts:
-    mode = request.network.mode
-    return netfiles.NetworkFacts(
-        mode=mode,
-        hostname=spec.get("hostname") or os.uname().nodename,
-        names=(name,),
-        address=guest_address(request.network.cidr) if mode == "slirp4netns" else "",
-        dns=request.dns,
-        dns_search=request.dns_search,
-        dns_options=request.dns_option,
-        add_hosts=request.add_host,
-        hosts_file=request.hosts_file,
-        host_loopback=request.network.allow_host_loopback,
-    )

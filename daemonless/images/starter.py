@@ -47,7 +47,7 @@ def ensure_starter(paths: Paths) -> Image:
         return ImageStore(paths.data).resolve(NAME)
     except NotFound:
         pass
-    program = _find_busybox()
+    program = find_busybox()
     changed = int(os.stat(program).st_mtime)
     with tempfile.NamedTemporaryFile(suffix=".tar") as archive:
         write_layer(archive, program, changed)
@@ -88,7 +88,8 @@ def _applets(program: str) -> list[str]:
     return sorted(names - {"bin/busybox"})
 
 
-def _find_busybox() -> str:
+def find_busybox() -> str:
+    """Return the path of this machine's static busybox. Raises NotFound if there is none."""
     dynamic = ""
     for program in _PROGRAMS:
         if os.path.exists(program):

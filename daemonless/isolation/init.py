@@ -71,6 +71,7 @@ def _init(start: Start, channel: Channel, step: list[str]) -> NoReturn:
     root_fd = rootfs.mount_root(spec)
     step[0] = "mount"
     owed = rootfs.mount_all(root_fd, spec, start.sources)
+    made = _made(start.upper) if start.tell_made else b""
     slave = -1
     if process.get("terminal"):
         step[0] = "open a terminal"
@@ -105,7 +106,7 @@ def _init(start: Start, channel: Channel, step: list[str]) -> NoReturn:
     switch_off_imports()
     step[0] = "enter the root filesystem"
     rootfs.pivot(root_fd)
-    channel.send(READY)
+    channel.send(READY, made)
     if channel.receive()[0] != START:
         os._exit(125)
     _place_streams(start, slave)
@@ -127,6 +128,12 @@ def _allow_remount(upper: str) -> None:
         os.rmdir(incompat)
     except FileNotFoundError:  # it is not volatile
         pass
+
+
+def _made(upper: str) -> bytes:
+    from daemonless.isolation.mountpoints import list_made, pack  # noqa: PLC0415 - nothing but a build asks
+
+    return pack(list_made(upper))
 
 
 def _name_host(spec: dict[str, Any]) -> None:

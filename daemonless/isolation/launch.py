@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, Protocol
 
+    from daemonless.isolation.mountpoints import Made
     from daemonless.isolation.volumes import Source
 
     class Network(Protocol):
@@ -45,6 +46,7 @@ class Start(Record):
     reaper: bool = False  # --init
     upper: str = ""  # writable directory of the overlay
     remount: bool = False  # this supervisor has mounted the overlay before
+    tell_made: bool = False  # report what mounting has made in `upper`, which is new
     preserve_fds: tuple[int, ...] = ()  # the caller's descriptors that the process inherits, in order
     sources: tuple[tuple[str, Source], ...] = ()  # by destination: what mounts need beside the spec
     cgroup: str = ""  # directory of the container's own cgroup, if it could have one
@@ -61,6 +63,7 @@ class Launched(Record):
     pid: int
     pidfd: int
     console: int  # master of the terminal, or -1
+    made: tuple[Made, ...] = ()  # what mounting has made in the new writable layer, if asked for
 
 
 def launch(start: Start, network: Network | None, ready: Callable[[int], None]) -> Launched:
@@ -80,7 +83,7 @@ def launch(start: Start, network: Network | None, ready: Callable[[int], None]) 
         init(start, theirs)
     theirs.close()
     pidfd = os.pidfd_open(pid)
-    console = -1
+    console, made = -1, b""
     try:
         write_maps(pid, start.id_map)
         if network:
@@ -94,6 +97,7 @@ def launch(start: Start, network: Network | None, ready: Callable[[int], None]) 
             if kind == CONSOLE:
                 console = fd
             elif kind == READY:
+                made = payload
                 break
             else:
                 raise _reported(kind, payload)
@@ -112,7 +116,11 @@ def launch(start: Start, network: Network | None, ready: Callable[[int], None]) 
         raise
     finally:
         ours.close()
-    return Launched(pid=pid, pidfd=pidfd, console=console)
+    if not made:
+        return Launched(pid=pid, pidfd=pidfd, console=console)
+    from daemonless.isolation.mountpoints import unpack  # noqa: PLC0415 - nothing but a build asks
+
+    return Launched(pid=pid, pidfd=pidfd, console=console, made=unpack(made))
 
 
 def _reported(kind: bytes, payload: bytes) -> Exception:

@@ -1,0 +1,1 @@
+"""daemonless build: from a Dockerfile and a context to an image."""

@@ -1,0 +1,165 @@
+"""RUN: a command in the file system of a stage, isolated exactly as `run` isolates one.
+
+The spec is made by the same code from a RunRequest, and launched by the same code. What a container has
+beyond that - a record, a supervisor, a log - a build step does not need: the process that calls `run`
+is its only parent, and the kernel kills the one with the other. So nothing of it outlives the build,
+and `ps` never shows it.
+
+Mount points are no part of the layer. Where the image has none, they are in a directory of ours that
+is the lowest layer of all: it shows through where nothing is above it, and what an image has decides.
+The rest - what a link of the image leads to, say - is made in the writable layer and removed after it.
+"""
+
+from __future__ import annotations
+
+import os
+
+from daemonless.build.runjob import RunJob
+from daemonless.containers import netfiles
+from daemonless.containers.host_facts import gather_facts
+from daemonless.containers.process import bounding_set
+from daemonless.containers.request import Network, RunRequest, config_section
+from daemonless.containers.spec import build_spec
+from daemonless.errors import printable
+from daemonless.isolation import seccomp
+from daemonless.isolation.launch import Launched, Start, launch
+from daemonless.isolation.mountpoints import remove_made
+from daemonless.isolation.mounts import open_target
+from daemonless.isolation.slirp4netns import Slirp4netns
+from daemonless.isolation.task import mapped
+from daemonless.layers.overlay import rootfs_mount
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+HOSTNAME = "buildkitsandbox"  # BuildKit's: a name that is always the same keeps results the same
+_KERNELS = (b"/dev/", b"/proc/", b"/sys/")  # below these the mount points are in other file systems
+
+
+def run(job: RunJob) -> int:
+    """Run the command and return its exit status, 128 and the signal's number if one killed it.
+
+    To be called in a process with a single thread that ends with the step. Raises what a start
+    raises: CommandNotFound (127) and CommandNotExecutable (126) among them. `upper` of the job's directory
+    then holds what the command has changed, and nothing is mounted any more.
+    """
+    request = _request(job)
+    umask = os.umask(0o022)
+    try:
+        _make_directories(job)
+        spec = _spec(job, request)
+        _make_mount_points(job, spec)
+    finally:
+        os.umask(umask)
+    netfiles.write_files(job.directory, netfiles.network_facts(request, spec))
+    network = None
+    if request.network.mode == "slirp4netns":
+        network = Slirp4netns(netfiles.slirp_options(request), job.directory)
+    section = spec["linux"].get("seccomp")
+    stdin = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        start = Start(
+            spec=spec,
+            id_map=job.id_map,
+            streams=(stdin, job.stdout, job.stderr),
+            seccomp=seccomp.load_program(section, job.paths.cache) if section else b"",
+            extra_groups=request.group_add,
+            make_cwd=True,
+            upper=f"{job.directory}/upper",
+            tell_made=True,
+        )
+        launched = launch(start, network, lambda _pid: None)
+        status = _wait(launched)
+    finally:
+        os.close(stdin)
+        if network:
+            network.stop()
+    if launched.made:
+        _remove(job, launched)
+    return status
+
+
+def _request(job: RunJob) -> RunRequest:
+    """Return what `run` would be asked for to execute this step."""
+    work = job.work
+    base = job.settings.request
+    return base.replace(
+        entrypoint=(),
+        command=work.args,
+        env=work.env,
+        hostname=base.hostname or HOSTNAME,
+        http_proxy=False,  # those of the step are in the settings
+        network=base.network if work.network == "default" else Network(mode=work.network),
+    )
+
+
+def _make_directories(job: RunJob) -> None:
+    """Make what the overlay needs; the upper directory carries the mode of the image's `/`."""
+    for name in ("upper", "work", "rootfs", "points"):
+        os.mkdir(f"{job.directory}/{name}", 0o755)
+    if job.layers.lowers:
+        os.chmod(f"{job.directory}/upper", os.stat(job.layers.lowers[0]).st_mode & 0o7777)
+
+
+def _spec(job: RunJob, request: RunRequest) -> Any:
+    directory = job.directory
+    rootfs = rootfs_mount(
+        [*job.layers.lowers, f"{directory}/points"], f"{directory}/upper", f"{directory}/work"
+    )
+    # Unmounting would sync the whole file system first; what is to last, the build syncs itself.
+    rootfs["options"].append("volatile")
+    section = config_section(job.config)
+    host = gather_facts(request).replace(proxies=job.settings.proxies)
+    caps = bounding_set(request, host.last_capability, privileged=request.privileged)
+    spec = build_spec(
+        request,
+        {"config": {"User": section.get("User"), "WorkingDir": section.get("WorkingDir")}},
+        container_id="build",
+        rootfs_mount=rootfs,
+        rootfs_path=f"{directory}/rootfs",
+        id_map=job.id_map,
+        run_dir=directory,
+        seccomp_section=seccomp.section_for(
+            request.security.seccomp, frozenset(caps), job.config.get("architecture", "")
+        ),
+        host=host,
+        warn=lambda text: _warn(job, text),
+    )
+    # A Dockerfile may write /etc/hostname for the machine that the image is for.
+    spec["mounts"] = [mount for mount in spec["mounts"] if mount["destination"] != "/etc/hostname"]
+    return spec
+
+
+def _warn(job: RunJob, text: str) -> None:
+    os.write(job.stderr, f"Warning: {printable(text)}\n".encode())
+
+
+def _make_mount_points(job: RunJob, spec: Any) -> None:
+    """Make the mount points in the lowest layer; each inside of it, whatever a path says."""
+    points = os.open(f"{job.directory}/points", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for mount in spec["mounts"][1:]:
+            path = os.fsencode(mount["destination"])
+            if not path.startswith(_KERNELS):
+                is_directory = mount["type"] != "bind" or os.path.isdir(mount["source"])
+                os.close(open_target(points, path, is_directory=is_directory))
+    finally:
+        os.close(points)
+
+
+def _wait(launched: Launched) -> int:
+    os.close(launched.pidfd)
+    _, status = os.waitpid(launched.pid, 0)
+    code = os.waitstatus_to_exitcode(status)
+    return code if code >= 0 else 128 - code
+
+
+def _remove(job: RunJob, launched: Launched) -> None:
+    """Remove mount points from the writable layer, some of which only the mapped root can."""
+
+    def work() -> None:
+        remove_made(f"{job.directory}/upper", launched.made)
+
+    with mapped(work, job.id_map) as task:
+        task.wait()
