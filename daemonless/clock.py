@@ -1,4 +1,4 @@
-"""Wall-clock times as all our files hold them."""
+"""Wall-clock times as all our files hold them, and lengths of time as people write them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import os
 import time
 
 from daemonless.errors import InvalidData
+
+_UNITS = {"h": 3600 * 10**9, "m": 60 * 10**9, "s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
 
 
 def timestamp(nanoseconds: int | None = None) -> str:
@@ -29,3 +31,22 @@ def creation_time() -> str:
     if not (epoch.isascii() and epoch.isdigit() and len(epoch) < 12):
         raise InvalidData("SOURCE_DATE_EPOCH is not a number of seconds")
     return timestamp(int(epoch) * 10**9)
+
+
+def duration(text: str) -> int | None:
+    """Return a Go duration such as `1h30m` in nanoseconds, or None if it is not one."""
+    total = 0
+    number = ""
+    position = 0
+    while position < len(text):
+        if text[position] in "0123456789.":
+            number += text[position]
+            position += 1
+            continue
+        unit = text[position : position + 2] if text[position : position + 2] in _UNITS else text[position]
+        if unit not in _UNITS or not number or number.count(".") > 1 or number == "." or len(number) > 30:
+            return None
+        total += int(float(number) * _UNITS[unit])
+        number = ""
+        position += len(unit)
+    return total if text and not number else None

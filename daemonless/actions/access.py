@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from daemonless.containers.instant import duration
+from daemonless.clock import duration
 from daemonless.errors import UsageError
 from daemonless.registry.access import Access
 from daemonless.registry.retry import Retry

@@ -8,8 +8,8 @@ from daemonless.actions.columns import go_time
 from daemonless.actions.eventlog import EventLog
 from daemonless.actions.format import Template
 from daemonless.actions.values import Struct, to_json
-from daemonless.clock import timestamp
-from daemonless.containers.instant import duration, parse_instant, rfc3339
+from daemonless.clock import duration, timestamp
+from daemonless.containers.instant import parse_instant, rfc3339
 from daemonless.errors import UsageError, printable
 
 TYPE_CHECKING = False

@@ -6,8 +6,8 @@ import os
 import time
 
 from daemonless.actions.each import for_each, report
+from daemonless.clock import duration
 from daemonless.containers import ending
-from daemonless.containers.instant import duration
 from daemonless.containers.store import Container, ContainerStore
 from daemonless.errors import Conflict, DaemonlessError, NotFound, UsageError
 

@@ -8,11 +8,10 @@ Mounts and devices are in `grammar_mounts`, addresses and ports in `grammar_netw
 
 from __future__ import annotations
 
-import _signal
-
 from daemonless import jsonio
 from daemonless.errors import InvalidData, UsageError, printable
 from daemonless.oci.runtime import CAPABILITIES, RLIMITS
+from daemonless.oci.signals import signal_number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -96,25 +95,11 @@ def mask(value: str, option: str = "--umask") -> int:
 
 
 def signal(value: str, option: str = "--signal") -> int:
-    """Return the number of `TERM`, `sigterm`, `15`, `RTMIN+3` (signal(7))."""
-    text = value.strip()
-    if text.isascii() and text.isdigit() and len(text) < 4 and 1 <= int(text) <= 64:
-        return int(text)
-    name = text.upper().removeprefix("SIG")
-    for base, sign, first in (("RTMIN", "+", _signal.SIGRTMIN), ("RTMAX", "-", _signal.SIGRTMAX)):
-        if name == base:
-            return int(first)
-        offset = name.removeprefix(base + sign)
-        if offset != name and offset.isascii() and offset.isdigit() and len(offset) < 3:
-            result = int(first) + (int(offset) if sign == "+" else -int(offset))
-            if _signal.SIGRTMIN <= result <= _signal.SIGRTMAX:
-                return result
-    found = (
-        getattr(_signal, "SIG" + name, None) if name.isalnum() and name not in ("BLOCK", "UNBLOCK") else None
-    )
-    if not isinstance(found, int) or found < 1:
+    """Return the number of a signal. Raises UsageError if there is none of that name or number."""
+    found = signal_number(value)
+    if found is None:
         raise refusal(option, value, "there is no such signal")
-    return int(found)
+    return found
 
 
 def restart_policy(value: str, option: str = "--restart") -> tuple[str, int]:

@@ -8,8 +8,8 @@ override it one by one.
 from __future__ import annotations
 
 from daemonless import jsonio
+from daemonless.clock import duration
 from daemonless.containers.grammar import choice, number, refusal
-from daemonless.containers.instant import duration
 from daemonless.containers.request import Health
 from daemonless.errors import InvalidData, UsageError, printable
 from daemonless.supervisor.health import Plan

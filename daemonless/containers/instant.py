@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import time
 
-from daemonless.clock import timestamp
+from daemonless.clock import duration, timestamp
 from daemonless.errors import UsageError
-
-_UNITS = {"h": 3600 * 10**9, "m": 60 * 10**9, "s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
 
 
 def parse_instant(text: str, now: int) -> str:
@@ -33,25 +31,6 @@ def _seconds(text: str) -> int | None:
     if not (whole.isascii() and whole.isdigit() and (not fraction or fraction.isdigit())):
         return None
     return int(whole) * 10**9 + int(fraction[:9].ljust(9, "0"))
-
-
-def duration(text: str) -> int | None:
-    """Return a Go duration such as `1h30m` in nanoseconds, or None if it is not one."""
-    total = 0
-    number = ""
-    position = 0
-    while position < len(text):
-        if text[position] in "0123456789.":
-            number += text[position]
-            position += 1
-            continue
-        unit = text[position : position + 2] if text[position : position + 2] in _UNITS else text[position]
-        if unit not in _UNITS or not number or number.count(".") > 1 or number == "." or len(number) > 30:
-            return None
-        total += int(float(number) * _UNITS[unit])
-        number = ""
-        position += len(unit)
-    return total if text and not number else None
 
 
 def rfc3339(text: str) -> int | None:

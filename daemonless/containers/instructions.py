@@ -13,8 +13,8 @@ import posixpath
 import shlex
 
 from daemonless import jsonio
+from daemonless.clock import duration
 from daemonless.containers import grammar
-from daemonless.containers.instant import duration
 from daemonless.errors import InvalidData, UsageError, printable
 
 TYPE_CHECKING = False

@@ -1,1 +1,1 @@
-"""The language of Dockerfiles: parsed, expanded, checked and turned into steps; no I/O."""
+"""Dockerfiles: text in, what to do out; no file is touched here."""

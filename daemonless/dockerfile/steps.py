@@ -1,4 +1,4 @@
-"""What evaluation makes of a stage: steps, each with its work and the image's config after it."""
+"""What a stage's instructions come to once everything in them is expanded."""
 
 from __future__ import annotations
 
@@ -10,42 +10,42 @@ if TYPE_CHECKING:
 
 
 class RunMount(Record):
-    """One `--mount` of a RUN; a field that was not given has the frontend's default."""
+    """One `RUN --mount`."""
 
     type: str  # bind, cache, tmpfs, secret or ssh
-    target: str = ""
-    source: str = ""
-    from_: str = ""  # a stage, an image or a named context; empty: the context
+    target: str = ""  # absolute, or "" (a secret that is only a variable, ssh: the default)
+    source: str = ""  # within from_; absolute
+    from_: str = ""  # "" is the context, for a cache: an empty directory
     read_only: bool = False
     id: str = ""
-    sharing: str = "shared"  # or private, locked
-    size: int = 0  # bytes of a tmpfs; 0: the kernel's default
+    sharing: str = "shared"  # of a cache; or private, locked
+    size: int = 0  # of a tmpfs, in bytes; 0: the kernel's default
     mode: int | None = None
     uid: int = 0
     gid: int = 0
     required: bool = False
-    env: str = ""  # the variable that gets a secret
+    env: str = ""  # of a secret: the variable that gets it
 
 
 class RunWork(Record):
-    """What a RUN executes."""
+    """A command to run."""
 
-    args: tuple[str, ...]  # complete argv, shell included
-    env: tuple[str, ...] = ()  # NAME=VALUE: the config's Env and the ARGs in force, no proxies
+    args: tuple[str, ...]  # all of it, the shell included
+    env: tuple[str, ...] = ()  # NAME=VALUE; the config's variables win over arguments; no proxies
     mounts: tuple[RunMount, ...] = ()
-    network: str = "default"  # none or host
+    network: str = "default"  # or none, host
     security: str = "sandbox"  # or insecure
-    files: tuple[tuple[str, str], ...] = ()  # heredocs: (name, content), read-only at /dev/pipes/NAME
+    files: tuple[tuple[str, str], ...] = ()  # (name, content) to be executable at /dev/pipes/NAME
 
 
 class CopyWork(Record):
-    """What a COPY or an ADD copies, and where to."""
+    """Files to copy."""
 
     is_add: bool
-    sources: tuple[str, ...]
-    inline: tuple[tuple[str, str], ...] = ()  # heredocs: (file name, content)
-    destination: str  # absolute; a trailing slash is kept
-    from_: str = ""  # a stage, a named context or an image; empty: the context
+    sources: tuple[str, ...] = ()
+    inline: tuple[tuple[str, str], ...] = ()  # here-documents: (file name, content)
+    destination: str  # absolute; ends with "/" if it must be a directory
+    from_: str = ""  # "" is the context, else a stage's name or number, a named context or an image
     chown: str = ""
     chmod: str = ""
     link: bool = False
@@ -53,32 +53,32 @@ class CopyWork(Record):
     exclude: tuple[str, ...] = ()
     checksum: str = ""
     keep_git_dir: bool = False
-    unpack: bool | None = None
+    unpack: bool | None = None  # None: archives of the context are unpacked, those of URLs are not
 
 
 class WorkdirWork(Record):
-    """The directory that a WORKDIR makes where it is missing."""
+    """A directory to make if it is not there; like BuildKit, it belongs to the config's User."""
 
     path: str
 
 
 class Step(Record):
-    """One instruction of a stage, evaluated."""
+    """One instruction's effect."""
 
-    first: int  # line, from 1
+    first: int  # lines of the Dockerfile; of an ONBUILD trigger: those of the FROM
     last: int
-    text: str  # one line, for people
-    created_by: str  # BuildKit's form, for the image's history
-    key: str  # canonical: all that the result depends on but the layers below and files' content
-    config: dict[str, Any]  # the image's `config` section after this step
+    text: str  # for the progress display, on one line
+    created_by: str  # history entry as BuildKit writes it
+    key: str  # what its layer depends on, except parent layers and file contents; "" if it makes none
+    config: dict[str, Any]  # the image's `config` section after it
     work: RunWork | CopyWork | WorkdirWork | None = None  # None: it changes the config only
     author: str = ""
 
 
 class Evaluated(Record):
-    """A stage, evaluated."""
+    """A stage, ready to be built."""
 
     steps: tuple[Step, ...]
     config: dict[str, Any]
-    arguments: dict[str, str]  # ARGs in force at the end
+    arguments: dict[str, str]  # the ARGs in force at its end, for stages FROM this one
     author: str = ""
