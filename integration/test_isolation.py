@@ -222,6 +222,27 @@ def test_the_environment_is_built_from_nothing(cli: Cli, image: str) -> None:
     assert b"canary" not in Path(f"/proc/{pid}/environ").read_bytes()
 
 
+def test_the_callers_environment_if_asked(cli: Cli, image: str) -> None:
+    """All of it below what the image sets; a pattern takes a part; and nothing of it gets into an image."""
+    env = {"MINE_A": "1", "MINE_B": "2", "OTHER": "3", "PATH": "/of/the/caller:/usr/bin:/bin"}
+    shown = set(cli(*NONE, "--env-host", "-e", "OTHER=4", image, "env", env=env).lines)
+    assert {"MINE_A=1", "MINE_B=2", "OTHER=4", "container=daemonless"} <= shown
+    shown = set(cli(*NONE, "-e", "MINE_*", image, "env", env=env).lines)
+    assert {"MINE_A=1", "MINE_B=2"} <= shown and "OTHER=3" not in shown
+    cli("run", "--network=none", "--env-host", "--name", "made", image, "true", env=env)
+    cli("commit", "-q", "made", "made:1")
+    assert "MINE" not in cli("image", "inspect", "made:1").stdout
+    cli("rm", "made")
+    cli("rmi", "made:1")
+
+
+def test_ipc_none_has_no_shared_memory(cli: Cli, image: str) -> None:
+    namespace = ("readlink /proc/self/ns/ipc; ls /dev",)
+    own, *devices = cli(*NONE, "--ipc=none", image, "sh", "-c", *namespace).lines
+    assert own != os.readlink("/proc/self/ns/ipc") and "shm" not in devices and "null" in devices
+    assert "shm" in cli(*NONE, "--ipc=shareable", image, "ls", "/dev").lines
+
+
 def test_hostile_python_surroundings(cli: Cli, image: str, tmp_path: Path) -> None:
     """PY-2: neither the current directory nor PYTHON* variables decide what is imported."""
     for name in ("os", "posix", "fcntl", "select", "_socket", "sitecustomize", "daemonless", "encodings"):

@@ -47,12 +47,13 @@ def pulled(registry: Registry, scratch: Path) -> str:
     return registry.push(layout, "signals")
 
 
-@pytest.mark.parametrize("command", ["create", "run", "run --rm", "pull"])
+@pytest.mark.parametrize("command", ["create", "run", "run --rm", "exec", "pull"])
 def test_a_signal_at_any_moment(lanes: list[Lane], image: str, pulled: str, command: str) -> None:
     words = {
         "create": ["create", *QUICK, image, "true"],
         "run": ["run", *QUICK, image, "sleep", "0.02"],
         "run --rm": ["run", "--rm", *QUICK, image, "sleep", "0.02"],
+        "exec": ["exec", "bystander-running", "sleep", "0.02"],
         "pull": ["pull", "--quiet", pulled],
     }[command]
     undo = [["rmi", "--force", pulled]] if command == "pull" else []

@@ -89,7 +89,7 @@ def host_config(container: Container, request: dict[str, Any], spec: dict[str, A
         OomScoreAdj=request["oom_score_adj"] or 0,
         PidMode=request["pid"],
         Privileged=request["privileged"],
-        PublishAllPorts=False,
+        PublishAllPorts=request.get("publish_all", False),
         ReadonlyPaths=linux.get("readonlyPaths"),
         ReadonlyRootfs=request["read_only"],
         SecurityOpt=_security_options(request["security"]),

@@ -47,6 +47,7 @@ def run(
     env_file: process.EnvFile = None,
     unsetenv: process.UnsetEnv = None,
     unsetenv_all: process.UnsetEnvAll = False,
+    env_host: process.EnvHost = False,
     http_proxy: process.HttpProxy = True,
     volume: storage.Volume = None,
     mount: storage.Mount = None,

@@ -13,7 +13,7 @@ with underscores; each may be missing or None, which is its default:
                  device publish dns dns_search dns_option add_host cap_add cap_drop security_opt
                  group_add ulimit sysctl log_opt secret attach expose
     flags        detach interactive tty rm init read_only privileged unsetenv_all no_hosts
-                 no_healthcheck publish_all
+                 no_healthcheck publish_all env_host
     flags, on    read_only_tmpfs http_proxy
     numbers      stop_timeout timeout oom_score_adj preserve_fds health_retries
 
@@ -41,6 +41,7 @@ from daemonless.containers.request import (
 )
 from daemonless.containers.variables import environment_options, read_text
 from daemonless.errors import UsageError, printable
+from daemonless.isolation.identity import KEEP_GROUPS
 from daemonless.oci.image import asked_platform
 
 TYPE_CHECKING = False
@@ -92,9 +93,10 @@ def from_args(
         unset_env=tuple(given.list("unsetenv")),
         unset_all_env=given.flag("unsetenv_all"),
         http_proxy=given.flag("http_proxy", default=True),
+        env_host=given.flag("env_host"),
         workdir=given.text("workdir", _workdir),
         user=given.text("user", grammar.user),
-        group_add=tuple(grammar.group(value) for value in given.list("group_add")),
+        group_add=_groups(given),
         umask=grammar.mask(given.text("umask") or "0022"),
         detach=given.flag("detach"),
         attach=_attached(given),
@@ -207,6 +209,13 @@ def _network(values: list[str]) -> Network:
     if len(values) > 1:
         raise UsageError("--network is given more than once", "a container has one network for now")
     return grammar_network.network(values[0] if values else "")
+
+
+def _groups(given: _Options) -> tuple[str, ...]:
+    groups = tuple(grammar.group(value) for value in given.list("group_add"))
+    if KEEP_GROUPS[0] in groups and groups != KEEP_GROUPS:
+        raise UsageError("--group-add=keep-groups cannot be combined with other groups")
+    return groups
 
 
 def _ports(given: _Options, network: Network, warn: Callable[[str], None]) -> tuple[Port, ...]:

@@ -1,6 +1,6 @@
 """The environment of the container's process, built from nothing.
 
-Lowest first: the defaults, the proxies of the caller, the image, `--env-file` and `-e`; then the
+Lowest first: the defaults, what is taken over from the caller, the image, `--env-file` and `-e`; then the
 host name, where nobody set one. HOME is not here: it depends on the container's own /etc/passwd,
 which isolation reads at the start, and is set there if it is still absent.
 """
@@ -21,7 +21,7 @@ def build(
     image: Iterable[object],
     requested: Iterable[str],
     *,
-    proxies: Iterable[str] = (),
+    inherited: Iterable[str] = (),
     unset: Iterable[str] = (),
     unset_all: bool = False,
     terminal: bool = False,
@@ -32,12 +32,12 @@ def build(
 
     `image` is the Env list of an image config, data from outside: an entry that is not
     `NAME=VALUE` is dropped with a warning and never completed from the host (CVE-2026-57231).
-    `requested` are entries of the command line, complete already.
+    `inherited` are entries of the caller, `requested` those of the command line, complete already.
     """
     chosen = {"PATH": DEFAULT_PATH, "container": "daemonless"}
     if terminal:
         chosen["TERM"] = "xterm"
-    _add(chosen, proxies)
+    _add(chosen, inherited)
     for entry in image:
         name, equals, value = entry.partition("=") if isinstance(entry, str) else ("", "", "")
         if not name or not equals or "\0" in value or "\0" in name:

@@ -31,6 +31,8 @@ _TMPFS_FLAGS = (
     "tmpcopyup",
 )
 _TMPFS_DEFAULTS = ("rw", "noexec", "nosuid", "nodev")
+# SELinux labels, and what tells docker on a Mac how soon both sides have to see a change
+_NOTHING_TO_DO = ("z", "Z", "", "cached", "consistent", "delegated")
 _VOLUME_DEFAULTS = ("nosuid", "nodev")
 # options that are no flags of a mount, and the field of Mount that each sets
 _FIELDS = {
@@ -104,7 +106,7 @@ def bind_options(words: Iterable[str], option: str, value: str) -> tuple[str, ..
     """
     chosen: list[str] = []
     for word in words:
-        if word in ("z", "Z", ""):
+        if word in _NOTHING_TO_DO:
             continue
         if word in ("idmap", "upperdir", "nocreate"):
             raise Unsupported(f"cannot mount {printable(value)}: option {word} is not supported")
@@ -280,6 +282,8 @@ def _mount_key(kind: str, key: str, text: str, option: str, value: str) -> list[
         return [text]
     if key == "bind-nonrecursive" and kind == "bind":
         return ["bind"] if boolean(text, option) else []
+    if key == "bind-recursive" and kind == "bind" and text in ("enabled", "disabled"):
+        return ["bind" if text == "disabled" else "rbind"]
     if key == "relabel" and text in ("shared", "private"):
         return []
     if key == "consistency":  # of macOS; docker's compose files carry it along

@@ -136,11 +136,11 @@ def userns(value: str, option: str = "--userns") -> Userns:
 
 
 def namespace(value: str, option: str) -> str:
-    """Parse `--pid`, `--ipc`, `--uts`, `--cgroupns`: `host` or `private`."""
+    """Parse `--pid`, `--ipc`, `--uts`, `--cgroupns`: `host` or `private`; `none` for --ipc alone."""
     if value in ("", "private") or (value == "shareable" and option == "--ipc"):
         return "private"
-    if value == "host":
-        return "host"
+    if value == "host" or (value == "none" and option == "--ipc"):
+        return value
     if value.partition(":")[0] in ("container", "ns", "none"):
         raise Unsupported(
             f"cannot use {option}={printable(value)}: joining another namespace is not supported yet",

@@ -40,7 +40,7 @@ class HostFacts(Record):
     hostname: str
     rlimits: tuple[tuple[str, int, int], ...]  # name, soft, hard of this process
     last_capability: int = len(CAPABILITIES) - 1
-    proxies: tuple[str, ...] = ()  # NAME=VALUE
+    inherited: tuple[str, ...] = ()  # variables of the caller, NAME=VALUE
     devices: tuple[str, ...] = ()  # readable device nodes, for --privileged only
     thermal_throttle: tuple[str, ...] = ()  # paths below /sys that tell of the CPUs' heat
     has_mqueue: bool = False  # /dev/mqueue is there to be shared, for --ipc=host
@@ -54,12 +54,18 @@ def gather_facts(request: RunRequest, caller: Mapping[str, str] | None = None) -
         hostname=os.uname().nodename,
         rlimits=_rlimits(),
         last_capability=_read_number("/proc/sys/kernel/cap_last_cap", len(CAPABILITIES) - 1),
-        proxies=environment.proxies_of(caller) if request.http_proxy else (),
+        inherited=_inherited(request, caller),
         devices=_devices("/dev") if request.privileged else (),
         thermal_throttle=_thermal_throttle(),
         has_mqueue=request.ipc == "host" and os.path.isdir("/dev/mqueue"),
         oom_score_adj=0 if request.oom_score_adj is None else _read_number("/proc/self/oom_score_adj", 0),
     )
+
+
+def _inherited(request: RunRequest, caller: Mapping[str, str]) -> tuple[str, ...]:
+    if request.env_host:
+        return tuple(f"{name}={value}" for name, value in caller.items())
+    return environment.proxies_of(caller) if request.http_proxy else ()
 
 
 def _rlimits() -> tuple[tuple[str, int, int], ...]:

@@ -53,7 +53,7 @@ def build_process(
         "env": environment.build(
             _strings(image, "Env"),
             request.env,
-            proxies=host.proxies,
+            inherited=host.inherited,
             unset=request.unset_env,
             unset_all=request.unset_all_env,
             terminal=request.tty,

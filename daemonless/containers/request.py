@@ -157,6 +157,7 @@ class RunRequest(Record):
     unset_env: tuple[str, ...] = ()
     unset_all_env: bool = False
     http_proxy: bool = True
+    env_host: bool = False
     workdir: str = ""
     user: str = ""
     group_add: tuple[str, ...] = ()
@@ -205,7 +206,7 @@ class RunRequest(Record):
 
     userns: Userns = Userns()
     pid: str = "private"
-    ipc: str = "private"
+    ipc: str = "private"  # host, or none: private without /dev/shm
     uts: str = "private"
     cgroupns: str = "private"
     privileged: bool = False

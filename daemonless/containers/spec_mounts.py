@@ -100,7 +100,8 @@ def _filesystems(request: RunRequest, id_map: IdMap, host: HostFacts) -> list[Mo
         size = (
             f"size={request.shm_size >> 10}k" if request.shm_size % 1024 == 0 else f"size={request.shm_size}"
         )
-        mounts.append(_mount("/dev/shm", "tmpfs", "shm", *plain, "mode=1777", size))
+        if request.ipc != "none":
+            mounts.append(_mount("/dev/shm", "tmpfs", "shm", *plain, "mode=1777", size))
         mounts.append(_mount("/dev/mqueue", "mqueue", "mqueue", *plain))
     if request.network.mode == "host":
         mounts.append(_bind("/sys", *plain, writable))

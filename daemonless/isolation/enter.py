@@ -135,11 +135,12 @@ def _close_others(entry: Entry, channel: Channel) -> None:
 def _run(entry: Entry, channel: Channel) -> NoReturn:
     process = entry.process
     reset_signals()
-    become_root(entry.id_map)
+    keep_groups = entry.id_map.is_single or entry.extra_groups == identity.KEEP_GROUPS
+    become_root(entry.id_map, keep_groups=keep_groups)
     root_fd = os.open(b"/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     user = process["user"]
-    who = identity.resolve(root_fd, user.get("username", str(user["uid"])), list(entry.extra_groups))
-    dropped = privileges.prepare(process, who, entry.seccomp, single_id=entry.id_map.is_single)
+    who = identity.resolve(root_fd, user.get("username", str(user["uid"])), entry.extra_groups)
+    dropped = privileges.prepare(process, who, entry.seccomp, keep_groups=keep_groups)
     environment = final_environment(process["env"], who.home)
     args = [os.fsencode(arg) for arg in process["args"]]
     directory = os.fsencode(process["cwd"])

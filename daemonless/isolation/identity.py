@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 MAX_FILE = 1 << 20  # bytes
 MAX_LINE = 10_000  # bytes
+KEEP_GROUPS = ("keep-groups",)  # what stands for the caller's own groups in the place of extra ones
 MAX_ID = (1 << 32) - 2  # 2^32-1 means "leave it" to setresuid(2)
 
 _ENOENT, _ENOTDIR = 2, 20
@@ -42,7 +43,7 @@ def resolve(root_fd: int, user: str, groups: Iterable[str]) -> Identity:
 
     Either part is a name or a number; an empty `user` is 0. Without a group the user's passwd
     entry gives the primary one, 0 if there is no entry, and the group file the supplementary ones.
-    `groups` are further ones, names or numbers.
+    `groups` are further ones, names or numbers, or KEEP_GROUPS, which are no groups of the file.
 
     Digits are a number and nothing else: one out of range is refused, never looked up as a name
     (CVE-2024-40635, CVE-2026-46680). Raises SetupFailed for unknown names, ids out of range and
@@ -57,7 +58,8 @@ def resolve(root_fd: int, user: str, groups: Iterable[str]) -> Identity:
     else:
         gid = entry.gid
         supplementary = _memberships(members, entry.name)
-    supplementary += [_find_group(members, os.fsencode(extra)) for extra in groups]
+    if groups != KEEP_GROUPS:
+        supplementary += [_find_group(members, os.fsencode(extra)) for extra in groups]
     # the primary group is one of them, or giving it up would pass by a file's group permissions
     return Identity(
         uid=entry.uid, gid=gid, groups=tuple(dict.fromkeys((gid, *supplementary))), home=entry.home

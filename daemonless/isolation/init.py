@@ -61,7 +61,8 @@ def _init(start: Start, channel: Channel, step: list[str]) -> NoReturn:
     if channel.receive()[0] != MAPPED:
         os._exit(125)
     step[0] = "become root of the user namespace"
-    become_root(start.id_map)
+    keep_groups = start.id_map.is_single or start.extra_groups == identity.KEEP_GROUPS
+    become_root(start.id_map, keep_groups=keep_groups)
 
     step[0] = "mount the root filesystem"
     if start.upper:
@@ -88,9 +89,7 @@ def _init(start: Start, channel: Channel, step: list[str]) -> NoReturn:
         each.give(who.uid, who.gid)
     step[0] = "prepare privileges"
     privileges.set_oom_score_adj(process)
-    dropped = privileges.prepare(
-        process, who, start.seccomp, single_id=start.id_map.is_single, death_signal=_SIGKILL
-    )
+    dropped = privileges.prepare(process, who, start.seccomp, keep_groups=keep_groups, death_signal=_SIGKILL)
     environment = final_environment(process["env"], who.home)
     directory = os.fsencode(process["cwd"])
     step[0] = "make the working directory"

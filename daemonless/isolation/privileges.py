@@ -40,7 +40,7 @@ class Privileges(Record):
 
     uid: int
     gid: int
-    groups: tuple[int, ...] | None  # None: the user namespace denies setgroups(2)
+    groups: tuple[int, ...] | None  # None: they stay as they are
     umask: int
     rlimits: tuple[tuple[int, int, int], ...]  # number, soft, hard, as setrlimit(2) takes them
     dropped: tuple[int, ...]  # capabilities to leave the bounding set
@@ -59,15 +59,16 @@ def prepare(
     identity: Identity,
     seccomp_program: bytes,
     *,
-    single_id: bool,
+    keep_groups: bool,
     death_signal: int = 0,
 ) -> Privileges:
     """Turn an OCI process (config.md, "Process") and its resolved identity into numbers.
 
     uid 0 gets the bounding set, nothing inheritable, nothing ambient; every other user what the
     spec's lists say, never more than the bounding set. Limits are lowered to this process's own
-    hard limits, with a warning each. `death_signal` is sent when the parent ends, 0 for none.
-    Raises InvalidData for names the kernel does not have and ids out of range.
+    hard limits, with a warning each. With `keep_groups` the supplementary groups stay the caller's.
+    `death_signal` is sent when the parent ends, 0 for none. Raises InvalidData for names the kernel
+    does not have and ids out of range.
     """
     user, sets = process["user"], process["capabilities"]
     for number in (identity.uid, identity.gid, *identity.groups):
@@ -88,7 +89,7 @@ def prepare(
     return Privileges(
         uid=identity.uid,
         gid=identity.gid,
-        groups=None if single_id else tuple(groups),
+        groups=None if keep_groups else tuple(groups),
         umask=user.get("umask", 0o022),
         rlimits=rlimits,
         dropped=to_bits(known & ~bounding),

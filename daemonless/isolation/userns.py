@@ -266,9 +266,12 @@ def start_mapped(function: Callable[[], int], id_map: IdMap, flags: int = 0) -> 
     return pid
 
 
-def become_root(id_map: IdMap) -> None:
-    """Take uid and gid 0 of the namespace, if they are mapped, and drop the caller's groups."""
-    if not id_map.is_single:
+def become_root(id_map: IdMap, *, keep_groups: bool = False) -> None:
+    """Take uid and gid 0 of the namespace, if they are mapped, and drop the caller's groups.
+
+    They stay with `keep_groups`, and with a single id, whose namespace denies setgroups(2).
+    """
+    if not (id_map.is_single or keep_groups):
         os.setgroups([])
     if any(inside == 0 for inside, _, _ in id_map.gids):
         os.setresgid(0, 0, 0)

@@ -18,7 +18,7 @@ def test_each_source_overrides_the_ones_before():
     values, _ = build(
         ["PATH=/image", "A=image", "B=image", "https_proxy=image"],
         ["A=cli", "A=last"],
-        proxies=["https_proxy=host", "no_proxy=host"],
+        inherited=["https_proxy=host", "no_proxy=host"],
         hostname="box",
     )
     assert values == {

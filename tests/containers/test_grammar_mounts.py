@@ -151,6 +151,8 @@ def test_tmpfs_refuses(value):
         ("type=bind,src=/a,destination=/b,readonly=false", "/a", "rbind rprivate rw"),
         ("type=bind,src=/a,dst=/b,bind-propagation=rslave", "/a", "rbind rslave rw"),
         ("type=bind,src=/a,dst=/b,bind-nonrecursive", "/a", "bind rprivate rw"),
+        ("type=bind,src=/a,dst=/b,bind-recursive=disabled", "/a", "bind rprivate rw"),
+        ("type=bind,src=/a,dst=/b,bind-recursive=enabled", "/a", "rbind rprivate rw"),
         ("type=bind,src=/a,dst=/b,relabel=shared,consistency=cached", "/a", "rbind rprivate rw"),
         ("type=bind,src=/a,dst=/b,exec=false,nosuid", "/a", "rbind rprivate noexec nosuid rw"),
         ('type=bind,"src=/a,b",dst=/b', "/a,b", "rbind rprivate rw"),

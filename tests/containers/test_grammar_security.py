@@ -123,6 +123,7 @@ def test_namespace():
     assert gs.namespace("", "--pid") == gs.namespace("private", "--pid") == "private"
     assert gs.namespace("host", "--pid") == "host"
     assert gs.namespace("shareable", "--ipc") == "private"
+    assert gs.namespace("none", "--ipc") == "none"
     with pytest.raises(UsageError, match="--pid"):
         gs.namespace("shareable", "--pid")
     with pytest.raises(Unsupported, match="joining"):

@@ -25,7 +25,7 @@ ID_MAP = IdMap(uids=RANGES, gids=RANGES)
 HOST = HostFacts(
     hostname="workstation",
     rlimits=tuple((name, 1024, 524288) for name in RLIMITS),
-    proxies=("https_proxy=http://proxy:3128",),
+    inherited=("https_proxy=http://proxy:3128",),
     devices=("/dev/fuse", "/dev/net/tun"),
     thermal_throttle=("/sys/devices/system/cpu/cpu0/thermal_throttle",),
 )
@@ -170,6 +170,8 @@ def test_a_mount_of_the_user_replaces_the_containers(tmp_path):
         ({"read_only": True, "read_only_tmpfs": False}, "/tmp", False),
         ({"device": ["/dev/null:/dev/nil"]}, "/dev/nil", True),
         ({"ipc": "host"}, "/dev/mqueue", False),
+        ({"ipc": "shareable"}, "/dev/shm", True),
+        ({"ipc": "none"}, "/dev/shm", False),
     ],
 )
 def test_which_mounts_there_are(options, path, present):
@@ -279,11 +281,15 @@ def test_a_config_that_is_no_object_is_refused():
 def test_facts_are_gathered_only_where_needed():
     plain = gather_facts(RunRequest(image="a"), {"https_proxy": "p", "SECRET": "s"})
     assert plain.devices == ()
-    assert plain.proxies == ("https_proxy=p",)
+    assert plain.inherited == ("https_proxy=p",)
     assert {name for name, _, _ in plain.rlimits} == set(RLIMITS)
     assert all(soft <= hard for _, soft, hard in plain.rlimits)
     assert plain.last_capability >= 35
-    assert gather_facts(RunRequest(image="a", http_proxy=False), {"https_proxy": "p"}).proxies == ()
+    assert gather_facts(RunRequest(image="a", http_proxy=False), {"https_proxy": "p"}).inherited == ()
+    assert gather_facts(RunRequest(image="a", env_host=True), {"A": "b", "C": "d"}).inherited == (
+        "A=b",
+        "C=d",
+    )
     devices = gather_facts(RunRequest(image="a", privileged=True), {}).devices
     assert not {"/dev/null", "/dev/tty", "/dev/console", "/dev/ptmx"} & set(devices)
     assert not any(path.startswith(("/dev/pts/", "/dev/shm/")) for path in devices)

@@ -109,7 +109,7 @@ def state_after_exec(process, who, program=b"", id_map=None, before=None):
     def function():
         if before:
             before()
-        drop(prepare(process, who, program, single_id=id_map.is_single))
+        drop(prepare(process, who, program, keep_groups=id_map.is_single))
         os.execve("/bin/cat", ["cat", "/proc/self/status", "/proc/self/limits"], {})
 
     state = {}
@@ -190,7 +190,7 @@ def test_each_set_is_cut_to_what_the_kernel_would_take():
         inheritable=["CAP_FOWNER", "CAP_KILL", "CAP_SYS_ADMIN"],
         ambient=["CAP_CHOWN", "CAP_FOWNER", "CAP_KILL", "CAP_SYS_ADMIN"],
     )
-    prepared = prepare(process, USER, b"", single_id=True)
+    prepared = prepare(process, USER, b"", keep_groups=True)
     assert prepared.permitted == to_mask(["CAP_CHOWN", "CAP_KILL"])
     assert prepared.effective == to_mask(["CAP_CHOWN"])
     assert prepared.inheritable == to_mask(["CAP_FOWNER", "CAP_KILL"])
@@ -257,7 +257,7 @@ def test_an_id_that_is_not_mapped_is_refused(who):
 def test_an_id_the_kernel_takes_for_no_change_is_refused(uid):
     for who in (Identity(uid=uid, gid=0), Identity(uid=0, gid=uid), Identity(uid=0, gid=0, groups=(uid,))):
         with pytest.raises(InvalidData, match="out of range"):
-            prepare(as_root(), who, b"", single_id=True)
+            prepare(as_root(), who, b"", keep_groups=True)
 
 
 # --- the rest of the process -------------------------------------------------------------------
@@ -288,18 +288,20 @@ def test_umask_is_022_unless_given():
 def test_a_limit_above_ones_own_is_lowered_with_a_warning():
     own = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     entry = {"type": "RLIMIT_NOFILE", "soft": own + 5, "hard": own + 5}
-    prepared = prepare(as_root(rlimits=[entry]), ROOT, b"", single_id=True)
+    prepared = prepare(as_root(rlimits=[entry]), ROOT, b"", keep_groups=True)
     assert prepared.rlimits == ((resource.RLIMIT_NOFILE, own, own),)
     assert prepared.warnings == (f"limit nofile is lowered to {own}, your own hard limit",)
     entry = {"type": "RLIMIT_NOFILE", "soft": own, "hard": own}
-    assert prepare(as_root(rlimits=[entry]), ROOT, b"", single_id=True).warnings == ()
+    assert prepare(as_root(rlimits=[entry]), ROOT, b"", keep_groups=True).warnings == ()
 
 
 def test_unknown_names_are_refused():
     with pytest.raises(InvalidData, match="there is no limit wings"):
-        prepare(as_root(rlimits=[{"type": "RLIMIT_WINGS", "soft": 1, "hard": 1}]), ROOT, b"", single_id=True)
+        prepare(
+            as_root(rlimits=[{"type": "RLIMIT_WINGS", "soft": 1, "hard": 1}]), ROOT, b"", keep_groups=True
+        )
     with pytest.raises(InvalidData, match="there is no capability CAP_FLY"):
-        prepare(as_root(["CAP_FLY"]), ROOT, b"", single_id=True)
+        prepare(as_root(["CAP_FLY"]), ROOT, b"", keep_groups=True)
 
 
 def test_the_process_dies_with_its_parent():
@@ -310,7 +312,7 @@ def test_the_process_dies_with_its_parent():
         os.close(alive)
 
         def parent_of_the_process():
-            dropped = prepare(as_user(), USER, b"", single_id=True, death_signal=signal.SIGKILL)
+            dropped = prepare(as_user(), USER, b"", keep_groups=True, death_signal=signal.SIGKILL)
             ready, done = os.pipe()
             if os.fork() == 0:
                 drop(dropped)
@@ -380,7 +382,7 @@ def test_the_kernel_enforces_the_default_profile():
         pytest.skip("the numbers are those of x86-64")
 
     def function():
-        drop(prepare(as_root(), ROOT, default_program(), single_id=True))
+        drop(prepare(as_root(), ROOT, default_program(), keep_groups=True))
         result = {}
         for name, (number, *args) in table.items():
             try:
@@ -455,7 +457,7 @@ def test_nothing_is_imported_opened_or_looked_up_on_the_way(tmp_path, user):
         sys.addaudithook(hook)
         try:
             who = resolve(root_fd, user, ())
-            drop(prepare(process, who, program, single_id=True, death_signal=9))
+            drop(prepare(process, who, program, keep_groups=True, death_signal=9))
             answer = b"dropped"
         except (SetupFailed, InvalidData) as error:
             answer = error.message.encode()

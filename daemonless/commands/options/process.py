@@ -94,7 +94,10 @@ User = Annotated[
 GroupAdd = Annotated[
     list[str] | None,
     typer.Option(
-        "--group-add", metavar="GROUP", help="Add a supplementary group; repeatable.", rich_help_panel=PANEL
+        "--group-add",
+        metavar="GROUP",
+        help="Add a supplementary group, or with keep-groups have the caller's own; repeatable.",
+        rich_help_panel=PANEL,
     ),
 ]
 Init = Annotated[
@@ -173,6 +176,14 @@ UnsetEnvAll = Annotated[
     bool,
     typer.Option(
         "--unsetenv-all", help="Leave out every variable that the image sets.", rich_help_panel=ENVIRONMENT
+    ),
+]
+EnvHost = Annotated[
+    bool,
+    typer.Option(
+        "--env-host",
+        help="Take over all of the caller's variables that the image does not set.",
+        rich_help_panel=ENVIRONMENT,
     ),
 ]
 HttpProxy = Annotated[

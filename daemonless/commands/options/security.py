@@ -43,7 +43,7 @@ Userns = Annotated[
     typer.Option(
         "--userns",
         metavar="MODE",
-        help="Map user ids: host makes you root inside, keep-id keeps your own id, nomap maps you to nobody.",
+        help="Map user ids: host makes you root inside, keep-id keeps your own id.",
         rich_help_panel=PANEL,
     ),
 ]
@@ -52,8 +52,12 @@ Pid = Annotated[
     typer.Option("--pid", help="Choose the process namespace.", rich_help_panel=PANEL),
 ]
 Ipc = Annotated[
-    Literal["private", "host"],
-    typer.Option("--ipc", help="Choose the namespace of shared memory and queues.", rich_help_panel=PANEL),
+    Literal["private", "shareable", "none", "host"],
+    typer.Option(
+        "--ipc",
+        help="Choose the namespace of shared memory and queues; none is a private one without /dev/shm.",
+        rich_help_panel=PANEL,
+    ),
 ]
 Uts = Annotated[
     Literal["private", "host"],
