@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import shlex
 import signal
+import subprocess
 import time
 from pathlib import Path
 
@@ -178,6 +180,41 @@ EXEC: list[tuple[str, str, int, str, str]] = [
     ("", "sh -c 'ls /proc/self/fd | wc -l'", 0, r"4\n", ""),
     ("--privileged", "true", 0, "", ""),
 ]
+
+
+def test_a_directory_as_the_root(cli: Cli, image: str, tmp_path: Path) -> None:
+    """Written to as it is, or with O below a layer of the container's own; either without an image."""
+    root = tmp_path / "diff"  # as the directories of layers are called
+    root.mkdir()
+    cli("create", "--network=none", "--name", "source", image, "true")
+    cli("export", "-o", str(tmp_path / "tar"), "source")
+    subprocess.run(["tar", "-C", root, "-xf", tmp_path / "tar", "--exclude=dev"], check=True)
+    cli("rm", "source")
+    options = ("--network=none", "--rootfs")
+    assert cli("run", "--rm", *options, str(root), "sh", "-c", "id -u; echo a >/a").stdout == "0\n"
+    assert (root / "a").read_text() == "a\n"
+    script = "echo b >/a; rm /bin/ls; sleep 1000"
+    cli("run", "-d", *options, "--name", "kept", "./diff:O", "sh", "-c", script, cwd=tmp_path)
+    eventually(lambda: cli("exec", "kept", "cat", "/a").stdout == "b\n")
+    assert (root / "a").read_text() == "a\n" and os.path.lexists(root / "bin/ls")
+    cli("stop", "-t", "0", "kept")
+    assert cli("diff", "kept").lines == ["C /a", "C /bin", "D /bin/ls"]
+    assert cli("cp", "kept:/a", "-").stdout.count("b\n") == 1
+    refused = cli("commit", "kept", "made", status=125).stderr
+    assert "has a directory as its root" in refused and "daemonless import" in refused
+    assert cli("inspect", "--format", "{{.Rootfs}} {{.Image}}", "kept").stdout == f"{root} \n"
+    assert cli("ps", "-a", "--size", "--format", "{{.Image}} {{.ImageID}}|").stdout == f"{root} |\n"
+    cli("run", "--name", "plain", *options, str(root), "sh", "-c", "echo c >/c")
+    cli("cp", str(tmp_path / "tar"), "plain:/copied")
+    assert cli("cp", "plain:/c", "-").stdout.count("c\n") == 1 and (root / "copied").exists()
+    assert "of its own" in cli("diff", "plain", status=125).stderr
+    (root / "bin/sh").rename(root / "bin/moved")
+    cli("start", "--attach", "plain", status=127)
+    cli("image", "prune", "-f")  # asks every container what it needs
+    missing = cli("run", *options, str(root / "not there"), "true", status=125).stderr
+    assert "does not exist" in missing
+    assert "no directory" in cli("run", *options, str(tmp_path / "tar"), "true", status=125).stderr
+    assert "DIRECTORY:O" in cli("run", *options, f"{root}:idmap", "true", status=125).stderr
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from daemonless.containers.arguments import from_args
 from daemonless.containers.request import RunRequest
 from daemonless.containers.store import ContainerStore
 from daemonless.errors import DaemonlessError, NotFound, UsageError
-from daemonless.images.store import ImageStore
+from daemonless.images.store import ImageStore, image_of_directory
 from daemonless.isolation.userns import IdMap, keep_id_map, load_id_map
 from daemonless.layers.store import LayerStore
 from daemonless.oci.image import Platform, is_suitable, platform_of_config
@@ -36,8 +36,10 @@ def create(args: Args, *, durable: bool) -> tuple[Container, RunRequest]:
     request = from_args(args, warn=args.warn)
     if args.cidfile and os.path.lexists(args.cidfile):
         raise UsageError(f"container id file {args.cidfile} exists", "remove it, or give another --cidfile")
-    image = _image(args, request)
-    if has_transport(request.image):  # no name of an image: the container remembers what it meant
+    image = image_of_directory() if request.rootfs else _image(args, request)
+    if not request.rootfs and has_transport(
+        request.image
+    ):  # no name of an image: the container remembers what it meant
         request = request.replace(image=image.names[0] if image.names else image.id.partition(":")[2])
     id_map = id_map_for(request)
     if id_map.reason:

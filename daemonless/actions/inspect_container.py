@@ -42,7 +42,7 @@ def describe_container(container: Container, images: ImageStore) -> Struct:
         Image=record["imageId"].removeprefix("sha256:"),
         ImageDigest=image.digest if image else "",
         ImageName=record["image"],
-        Rootfs="",
+        Rootfs=record["image"] if request.get("rootfs") else "",
         Pod="",
         ResolvConfPath=_mounted(spec, "/etc/resolv.conf"),
         HostnamePath=_mounted(spec, "/etc/hostname"),

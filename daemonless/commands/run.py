@@ -55,6 +55,7 @@ def run(
     volumes_from: storage.VolumesFrom = None,
     image_volume: storage.ImageVolume = "bind",
     secret: storage.Secret = None,
+    rootfs: storage.Rootfs = False,
     read_only: storage.ReadOnly = False,
     read_only_tmpfs: storage.ReadOnlyTmpfs = True,
     shm_size: storage.ShmSize = "64m",

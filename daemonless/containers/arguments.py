@@ -13,7 +13,7 @@ with underscores; each may be missing or None, which is its default:
                  device publish dns dns_search dns_option add_host cap_add cap_drop security_opt
                  group_add ulimit sysctl log_opt secret attach expose
     flags        detach interactive tty rm init read_only privileged unsetenv_all no_hosts
-                 no_healthcheck publish_all env_host
+                 no_healthcheck publish_all env_host rootfs
     flags, on    read_only_tmpfs http_proxy
     numbers      stop_timeout timeout oom_score_adj preserve_fds health_retries
 
@@ -79,8 +79,10 @@ def from_args(
     driver = grammar.choice(given.text("log_driver") or "k8s-file", LOG_DRIVERS, "--log-driver")
     if driver == "passthrough" and given.flag("tty"):
         raise UsageError("--log-driver=passthrough and --tty cannot be used together")
+    image, rootfs = _image(given, cwd)
     request = RunRequest(
-        image=given.text("image"),
+        image=image,
+        rootfs=rootfs,
         name=given.text("name", grammar.container_name),
         cidfile=os.path.join(cwd, given.text("cidfile")) if given.text("cidfile") else "",
         label=_labels(given),
@@ -183,6 +185,20 @@ class _Options:
             option = "--" + name.replace("_", "-")
             raise grammar.refusal(option, str(value), f"it is not between {low} and {high}")
         return value
+
+
+def _image(given: _Options, cwd: str) -> tuple[str, str]:
+    """Return the image, or the directory that stands for one, and in which way it does (--rootfs)."""
+    name = given.text("image")
+    if not given.flag("rootfs"):
+        return name, ""
+    name, _, option = name.partition(":")
+    if option not in ("", "O"):
+        raise grammar.refusal("--rootfs", f"{name}:{option}", "it is neither DIRECTORY nor DIRECTORY:O")
+    path = os.path.normpath(os.path.join(cwd, name))
+    if _check_exists(path, "use", "").st_mode & 0o170000 != 0o040000:
+        raise UsageError(f"cannot use {printable(path)} as root: it is no directory")
+    return path, "overlay" if option else "bind"
 
 
 def _platform(given: _Options, caller: Mapping[str, str]) -> tuple[str, str, str]:

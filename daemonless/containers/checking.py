@@ -165,11 +165,11 @@ def repair(paths: Paths, problem: Problem, *, force: bool) -> str:
 def _repair_image(paths: Paths, problem: Problem, force: bool) -> str:
     store = ImageStore(paths.data)
     try:
-        identity = store.resolve(problem.subject).id
+        identity: str | None = store.resolve(problem.subject).id
     except NotFound:
         return f"{problem.shown} was removed meanwhile"
     except InvalidData:
-        identity = ""  # its containers, if it has any, keep the layers they stand on
+        identity = None  # its containers, if it has any, keep the layers they stand on
     using = [each for each in ContainerStore(paths).containers() if each.record["imageId"] == identity]
     _remove_containers(paths, using, problem, force=force)
     store.forget(problem.subject)

@@ -53,9 +53,14 @@ def commit(
     """Make the image; return its id (64 hex digits), and what its layer lacks, one line each.
 
     `id_map` is the container's. The container may run, and may change its files meanwhile.
-    Raises NotFound if its image is gone, UsageError for an unusable change, Unsupported if the
-    image would have more than 127 layers, and what `images.build.add_layer` raises.
+    Raises NotFound if its image is gone, Conflict if it has none, UsageError for an unusable change,
+    Unsupported if the image would have more than 127 layers, and what `images.build.add_layer` raises.
     """
+    if not container.record["imageId"]:
+        raise Conflict(
+            f"container {container.name} has a directory as its root, and no image to add a layer to",
+            f"make one of all its files: daemonless export {container.name} | daemonless import -",
+        )
     image = ImageStore(paths.data).resolve(container.record["imageId"])
     if not request.squash and len(image.layers) >= MAX_LAYERS:
         raise UsageError(

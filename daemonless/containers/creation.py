@@ -29,6 +29,7 @@ from daemonless.layers.store import LayerStore
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
 
 def create(
@@ -40,7 +41,7 @@ def create(
     durable: bool,
     warn: Callable[[str], None],
 ) -> Container:
-    """Make a container of `image`, whose layers must be unpacked for `id_map`.
+    """Make a container of `image`, whose layers must be unpacked for `id_map`, or as --rootfs asks.
 
     `durable` waits until it would survive a power loss; without, its supervisor sees to that
     while it runs, which takes three fsyncs, 5 to 10 ms, out of the way of `run`. The container is
@@ -72,13 +73,19 @@ def create(
             request = prepared.request
         layers = LayerStore(paths.data, id_map.key)
         lowers = [layers.path(diff_id) for diff_id in reversed(image.diff_ids)]
+        if request.rootfs:
+            lowers = [request.image]
         failpoints.reach("create.directories")
         try:
             _make_directories(staging.directory, lowers)
         except FileNotFoundError:
             raise NotFound(f"a layer of image {request.image} was removed meanwhile") from None
-        rootfs = rootfs_mount(lowers, f"{final}/upper", f"{final}/work")
-        if request.rm:
+        rootfs: dict[str, Any]
+        if request.rootfs == "bind":
+            rootfs = {"destination": "/", "type": "bind", "source": request.image, "options": ["rbind"]}
+        else:
+            rootfs = rootfs_mount(lowers, f"{final}/upper", f"{final}/work")
+        if request.rm and rootfs["type"] == "overlay":
             # Unmounting an overlay syncs the whole file system below it, other programs' dirty pages
             # included, before the process can be waited for. What is removed then need not be synced.
             rootfs["options"].append("volatile")
@@ -104,7 +111,7 @@ def create(
             "id": container_id,
             "name": name,
             "created": timestamp(),
-            "image": _name_of(paths, image, request.image),
+            "image": request.image if request.rootfs else _name_of(paths, image, request.image),
             "imageId": image.id,
             "args": spec["process"]["args"],  # here too, so that `ps` need not read every spec
             "labels": dict(request.label),
@@ -127,7 +134,7 @@ def create(
         raise
     if prepared:
         prepared.release()
-    if not ImageStore(paths.data).has(image):
+    if not request.rootfs and not ImageStore(paths.data).has(image):
         # Whoever removes an image takes it from the list before looking for its users: either it
         # has seen this container, or this is seen here.
         store.forget(container)

@@ -86,9 +86,11 @@ def in_layers(container: Container, work: Callable[[int, int, frozenset[bytes]],
     """Start `work` with the writable layer, a merged view of those below, and paths to be ignored.
 
     The last are what starts have made to mount on (layers.changes.left_by_mounts). Works on
-    running containers, too: the writable layer is only read.
+    running containers, too: the writable layer is only read. Raises Conflict if there are no layers.
     """
     spec = container.spec()
+    if spec["mounts"][0]["type"] != "overlay":
+        raise Conflict(f"container {container.name} writes into its directory, not into a layer of its own")
     new_upper = _new_upper(container)
     generated = [mount["destination"] for mount in spec["mounts"][1:] if mount not in _user_mounts(container)]
 
@@ -128,6 +130,8 @@ def sizes(containers: list[Container]) -> dict[str, tuple[int, int]]:
 
 def _size_of_layers(container: Container) -> int:
     total = 0
+    if not container.record["imageId"]:
+        return total
     for option in _lowers(container):
         try:
             total += recorded_size(option.removeprefix("lowerdir+=").rpartition("/")[0])
@@ -197,8 +201,13 @@ def _new_upper(container: Container) -> str:
 
 
 def _read_only(container: Container) -> dict[str, Any]:
-    """Return the container's overlay with the writable layer on top of the others, all to be read."""
+    """Return the container's overlay with the writable layer on top of the others, all to be read.
+
+    Or the directory that is its root, to be read as well.
+    """
     mount = container.spec()["mounts"][0]
+    if mount["type"] != "overlay":
+        return {**mount, "options": [*mount["options"], "ro"]}
     upper = f"lowerdir+={container.directory}/upper"
     return {**mount, "options": [upper, *_lowers(container), "userxattr"]}
 
@@ -216,6 +225,8 @@ def _writable(container: Container) -> dict[str, Any]:
     volatile: that marks the layer as lost if it is not unmounted in order.
     """
     mount = container.spec()["mounts"][0]
+    if mount["type"] != "overlay":
+        return mount  # type: ignore[no-any-return]
     work = f"{container.directory}/visit"
     make_private_directory(work)
     kept = [o for o in mount["options"] if o != "volatile" and not o.startswith("workdir=")]

@@ -48,6 +48,8 @@ def layers_of(container: Container) -> set[str]:
 
 def lower_directories(container: Container) -> list[str]:
     """Return the directories of the layers that a container stands on; raises InvalidData."""
+    if not container.record["imageId"]:  # its root is a directory of the host
+        return []
     mounts = container.spec().get("mounts") or ()
     options = [option for mount in mounts for option in mount.get("options") or ()]
     lowers = [option.removeprefix(_LOWER) for option in options if option.startswith(_LOWER)]

@@ -143,13 +143,14 @@ class Health(Record):
 class RunRequest(Record):
     """What was asked for, complete but for what the image decides (an empty field)."""
 
-    image: str
+    image: str  # or with `rootfs` the absolute path of a directory
     name: str = ""
     cidfile: str = ""  # absolute path of the file that got the id
     label: tuple[tuple[str, str], ...] = ()
     annotation: tuple[tuple[str, str], ...] = ()
     platform: tuple[str, str, str] = ("", "", "")
     pull: str = "missing"
+    rootfs: str = ""  # how --rootfs uses the directory: bind, or overlay with the container's own layer
 
     command: tuple[str, ...] = ()
     entrypoint: tuple[str, ...] | None = None  # None: the image's; empty: cleared

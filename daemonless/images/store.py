@@ -65,6 +65,22 @@ class Image(Record):
         return self.config["config"].get("Labels") or {}
 
 
+def image_of_directory() -> Image:
+    """Return what stands for the image of a container that has a directory of the host as its root."""
+    return Image(
+        id="",
+        names=(),
+        digest="",
+        source_digest="",
+        config={"config": {}},
+        manifest={},
+        layers=(),
+        diff_ids=(),
+        created="",
+        size=0,
+    )
+
+
 class _Entry(Record):
     """One descriptor of index.json."""
 

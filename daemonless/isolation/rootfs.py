@@ -52,14 +52,21 @@ def own_upper(path: str) -> None:
 def mount_root(spec: dict[str, Any]) -> int:
     """Mount the root filesystem and return a descriptor of its root.
 
-    A first mount at "/" (the layers' overlay) makes it; otherwise `root.path` is bound onto
-    itself, because pivot_root(2) wants a mount point.
+    A first mount at "/" makes it; otherwise `root.path` is bound onto itself, because
+    pivot_root(2) wants a mount point.
     """
-    path = os.fsencode(spec["root"]["path"])
+    path = spec["root"]["path"]
     first = spec["mounts"][0] if spec["mounts"] else None
-    if first and first["destination"] == "/":
-        return mount_overlay(Options(first["options"]), path)
-    tree = bind_tree(path, Options(["rbind"]))
+    if not first or first["destination"] != "/":
+        first = {"type": "bind", "source": path, "options": ["rbind"]}
+    return mount_first(first, os.fsencode(path))
+
+
+def mount_first(mount: dict[str, Any], path: bytes) -> int:
+    """Mount the layers' overlay, or a directory of the host, on `path`; return a descriptor of its root."""
+    if mount["type"] == "overlay":
+        return mount_overlay(Options(mount["options"]), path)
+    tree = bind_tree(os.fsencode(mount["source"]), Options(mount["options"]))
     target = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     sc.move_mount(tree, b"", target, b"", _MOVE)
     os.close(target)

@@ -20,7 +20,7 @@ import os
 from daemonless import syscalls as sc
 from daemonless.isolation import identity
 from daemonless.isolation.mounts import Options, mount_overlay, perform
-from daemonless.isolation.rootfs import own_upper
+from daemonless.isolation.rootfs import mount_first, own_upper
 from daemonless.isolation.sync import FAILED, READY, channel_pair, pack_error, unpack_error
 from daemonless.isolation.task import Task, die_with, fork_plain, mapped
 from daemonless.isolation.userns import IdMap, become_root
@@ -99,7 +99,7 @@ def of_stopped(
     user: str = "",
     new_upper: str = "",
 ) -> Task:
-    """Start `work` with the overlay `mount` of a runtime spec, and `mounts` in it.
+    """Start `work` with `mount`, a runtime spec's first, and `mounts` in it.
 
     `target` is an empty directory to mount it on; `sources` tells more of the mounts at these
     destinations, and a volume that is filled now is given to `user`. `new_upper` is the writable layer
@@ -114,7 +114,7 @@ def of_stopped(
         sc.mount(None, b"/", None, sc.MS_REC | sc.MS_PRIVATE)
         if new_upper:
             own_upper(new_upper)
-        root_fd = mount_overlay(Options(mount["options"]), os.fsencode(target))
+        root_fd = mount_first(mount, os.fsencode(target))
         special = dict(sources)
         for each in mounts:
             try:

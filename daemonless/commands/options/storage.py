@@ -70,6 +70,15 @@ Secret = Annotated[
         autocompletion=complete.secrets,
     ),
 ]
+Rootfs = Annotated[
+    bool,
+    typer.Option(
+        "--rootfs",
+        help="Take a directory as the root in place of an image, and write into it; with DIRECTORY:O what is "
+        "written stays with the container.",
+        rich_help_panel=PANEL,
+    ),
+]
 ReadOnly = Annotated[
     bool,
     typer.Option(
