@@ -46,6 +46,17 @@ RUN: list[tuple[str, int, str, str]] = [
     ("--user 1000:1001 IMAGE sh -c 'id -u; id -g'", 0, r"1000\n1001\n", ""),
     ("-u nobody IMAGE id -un", 0, r"nobody\n", ""),
     ("--user 1000 --group-add 7 --group-add 8 IMAGE id -G", 0, r"0 7 8\n", ""),
+    ("--uidmap 0:0:1 --uidmap 1:1:99 IMAGE awk '{print $1, $3}' /proc/self/uid_map", 0, r"0 1\n1 99\n", ""),
+    ("--uidmap 0:0:1 --uidmap 1:1:99 IMAGE awk '{print $1, $3}' /proc/self/gid_map", 0, r"0 1\n1 99\n", ""),
+    (
+        "--uidmap 0:1:99 --uidmap 99:0:1 --user 99 IMAGE sh -c 'touch /tmp/a; stat -c %u /tmp/a'",
+        0,
+        r"99\n",
+        "",
+    ),
+    ("--uidmap 0:0:1 --gidmap 0:0:50 --user 0:7 IMAGE id -g", 0, r"7\n", ""),
+    ("--uidmap 0:0:1 IMAGE id", 0, r"uid=0.*\n", ""),
+    ("--uidmap 0:0:10 --user 11 IMAGE true", 125, "", r"Error: .*11.*\n(Hint: .*\n)?"),
     ("--user 5:6 IMAGE sed -n s/^Groups:.//p /proc/self/status", 0, r"6 \n", ""),
     ("--user 5:6 --group-add keep-groups IMAGE sed -n s/^Groups:.//p /proc/self/status", 0, r"0 \n", ""),
     (

@@ -68,8 +68,12 @@ def write_new_file(path: str, text: str) -> None:
 
 
 def id_map_for(request: RunRequest) -> IdMap:
-    """Return the id map of `--userns`."""
+    """Return the id map of `--userns`, `--uidmap` and `--gidmap`."""
     default = load_id_map(os.getuid(), os.getgid())
+    if request.userns.mode == "map":
+        from daemonless.isolation.idmaps import chosen_id_map  # noqa: PLC0415 - few containers have one
+
+        return chosen_id_map(default, request.userns.uids, request.userns.gids)
     if request.userns.mode == "keep-id":
         return keep_id_map(default, request.userns.uid, request.userns.gid)
     return default

@@ -98,7 +98,8 @@ def host_config(container: Container, request: dict[str, Any], spec: dict[str, A
             mount["destination"]: ",".join(mount["options"]) for mount in mounts if mount["type"] == "tmpfs"
         },
         UTSMode=request["uts"],
-        UsernsMode="" if userns["mode"] == "host" else userns["mode"],
+        UsernsMode={"host": "", "map": "private"}.get(userns["mode"], userns["mode"]),
+        IDMappings=_id_mappings(linux) if userns["mode"] == "map" else None,
         ShmSize=request["shm_size"],
         Runtime="daemonless",
         Devices=[
@@ -140,6 +141,15 @@ def _log_config(container: Container, request: dict[str, Any]) -> Struct:
         Tag=options.get("tag", ""),
         Size=f"{size}B",
     )
+
+
+def _id_mappings(linux: dict[str, Any]) -> Struct:
+    """Return the map as it is on the machine: `inside:outside:length`."""
+
+    def lines(key: str) -> list[str]:
+        return [f"{each['containerID']}:{each['hostID']}:{each['size']}" for each in linux[key]]
+
+    return Struct(UidMap=lines("uidMappings"), GidMap=lines("gidMappings"))
 
 
 def _security_options(security: dict[str, Any]) -> list[str]:

@@ -77,6 +77,8 @@ def run(
     cap_drop: security.CapDrop = None,
     security_opt: security.SecurityOpt = None,
     userns: security.Userns = None,
+    uidmap: security.Uidmap = None,
+    gidmap: security.Gidmap = None,
     pid: security.Pid = "private",
     ipc: security.Ipc = "private",
     uts: security.Uts = "private",

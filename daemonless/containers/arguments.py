@@ -11,7 +11,7 @@ with underscores; each may be missing or None, which is its default:
                  health_start_period health_start_interval health_on_failure
     lists        command env env_file unsetenv label label_file annotation volume mount tmpfs volumes_from
                  device publish dns dns_search dns_option add_host cap_add cap_drop security_opt
-                 group_add ulimit sysctl log_opt secret attach expose
+                 group_add ulimit sysctl log_opt secret attach expose uidmap gidmap
     flags        detach interactive tty rm init read_only privileged unsetenv_all no_hosts
                  no_healthcheck publish_all env_host rootfs
     flags, on    read_only_tmpfs http_proxy
@@ -138,7 +138,7 @@ def from_args(
         add_host=tuple(grammar_network.add_host(value) for value in given.list("add_host")),
         no_hosts=given.flag("no_hosts"),
         hosts_file=_hosts_file(given, cwd),
-        userns=grammar_security.userns(given.text("userns")),
+        userns=grammar_security.id_maps(given.text("userns"), given.list("uidmap"), given.list("gidmap")),
         pid=grammar_security.namespace(given.text("pid"), "--pid"),
         ipc=grammar_security.namespace(given.text("ipc"), "--ipc"),
         uts=grammar_security.namespace(given.text("uts"), "--uts"),

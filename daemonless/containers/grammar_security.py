@@ -135,6 +135,30 @@ def userns(value: str, option: str = "--userns") -> Userns:
     return Userns(mode=mode, uid=ids["uid"], gid=ids["gid"])
 
 
+def id_maps(userns_value: str, uids: Iterable[str], gids: Iterable[str]) -> Userns:
+    """Parse `--userns`, or every `--uidmap` and `--gidmap`; one of these stands for both.
+
+    Raises UsageError or Unsupported.
+    """
+    uid_ranges = tuple(_id_range(value, "--uidmap") for value in uids)
+    gid_ranges = tuple(_id_range(value, "--gidmap") for value in gids)
+    if not uid_ranges and not gid_ranges:
+        return userns(userns_value)
+    if userns_value:
+        raise UsageError("--userns and --uidmap or --gidmap exclude each other")
+    return Userns(mode="map", uids=uid_ranges or gid_ranges, gids=gid_ranges or uid_ranges)
+
+
+def _id_range(value: str, option: str) -> tuple[int, int, int]:
+    """Parse `INSIDE:OWN[:LENGTH]`."""
+    words = value.split(":")
+    if len(words) not in (2, 3):
+        raise refusal(option, value, "it is not INSIDE:OWN[:LENGTH]", "0:0:1 makes you root inside")
+    inside, own = (number(word, 0, MAX_ID, "an id", option, value) for word in words[:2])
+    length = number(words[2], 1, MAX_ID, "the length", option, value) if len(words) == 3 else 1
+    return inside, own, length
+
+
 def namespace(value: str, option: str) -> str:
     """Parse `--pid`, `--ipc`, `--uts`, `--cgroupns`: `host` or `private`; `none` for --ipc alone."""
     if value in ("", "private") or (value == "shareable" and option == "--ipc"):

@@ -93,11 +93,16 @@ class Security(Record):
 
 
 class Userns(Record):
-    """How ids are mapped: `host` makes the caller root inside, `keep-id` keeps the caller's id."""
+    """How ids are mapped: `host` makes the caller root inside, `keep-id` keeps the caller's id.
+
+    `map` has ranges of --uidmap and --gidmap: first inside, first of the caller's own, how many.
+    """
 
     mode: str = "host"
     uid: int = 0  # of the caller inside, for keep-id
     gid: int = 0
+    uids: tuple[tuple[int, int, int], ...] = ()
+    gids: tuple[tuple[int, int, int], ...] = ()
 
 
 class Restart(Record):

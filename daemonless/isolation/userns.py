@@ -35,8 +35,8 @@ class IdMap(Record):
 
     @property
     def is_single(self) -> bool:
-        """Whether only one id is mapped, so that files can have but one owner."""
-        return sum(length for _, _, length in self.uids) == 1
+        """Whether only one user and one group are mapped, so that files can have but one owner."""
+        return all(len(ranges) == 1 and ranges[0][2] == 1 for ranges in (self.uids, self.gids))
 
     def to_outside(self, uid: int) -> int | None:
         """Return the host's id of a uid inside, or None if it is not mapped."""

@@ -119,6 +119,22 @@ def test_userns_of_later_versions(value):
         gs.userns(value)
 
 
+def test_id_maps():
+    assert gs.id_maps("keep-id:uid=5,gid=6", [], []) == gs.userns("keep-id:uid=5,gid=6")
+    both = gs.id_maps("", ["0:0:1", "1:1:999"], [])
+    assert (both.mode, both.uids, both.gids) == ("map", ((0, 0, 1), (1, 1, 999)), ((0, 0, 1), (1, 1, 999)))
+    assert gs.id_maps("", [], ["0:0"]).uids == ((0, 0, 1),)
+    assert gs.id_maps("", ["0:0"], ["0:0:7"]).gids == ((0, 0, 7),)
+    with pytest.raises(UsageError, match="exclude"):
+        gs.id_maps("keep-id", ["0:0:1"], [])
+
+
+@pytest.mark.parametrize("value", ["", "0", "0:0:0", "a:0:1", "0:-1:1", "0:0:1:1", "0:0:5000000000"])
+def test_id_maps_that_are_none(value):
+    with pytest.raises(UsageError, match="--uidmap"):
+        gs.id_maps("", [value], [])
+
+
 def test_namespace():
     assert gs.namespace("", "--pid") == gs.namespace("private", "--pid") == "private"
     assert gs.namespace("host", "--pid") == "host"

@@ -47,6 +47,24 @@ Userns = Annotated[
         rich_help_panel=PANEL,
     ),
 ]
+Uidmap = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--uidmap",
+        metavar="INSIDE:OWN:LENGTH",
+        help="Map user ids inside to your own: 0 is you, from 1 on are your subordinate ones; repeatable.",
+        rich_help_panel=PANEL,
+    ),
+]
+Gidmap = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--gidmap",
+        metavar="INSIDE:OWN:LENGTH",
+        help="Map group ids; as --uidmap if not given, and the other way round; repeatable.",
+        rich_help_panel=PANEL,
+    ),
+]
 Pid = Annotated[
     Literal["private", "host"],
     typer.Option("--pid", help="Choose the process namespace.", rich_help_panel=PANEL),
