@@ -1,0 +1,498 @@
+"""COPY: put a selection into a root filesystem, by docker's rules.
+
+    a file       goes into a destination that is a directory or ends in a slash, under its own
+                 name; else it becomes the destination, in the place of another file or link
+    a directory  has its content put into the destination, which is made if it is missing
+    what is      stays, unless something else of that name is copied; directories are merged and
+    there        take over the attributes of those copied into them, except for the destination
+    parents      that are missing are made, with mode 0755 and the owner of what is copied
+
+Links in the destination's own path are followed inside the root; below it none is. Files of a
+context belong to 0:0, those of a stage or image keep their owner; times, extended attributes,
+holes and hard links are kept.
+
+Runs as root of the user namespace that the files are for, and needs nothing but descriptors. It
+changes the umask of the process for its duration.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from daemonless.build.index import is_same
+from daemonless.build.owners import resolve_owner
+from daemonless.build.permissions import parse_mode
+from daemonless.build.trees import (
+    OPEN_DIRECTORY,
+    OPEN_FILE,
+    PATH_DIRECTORY,
+    open_directory,
+    resolve,
+    status,
+    unreadable,
+)
+from daemonless.errors import Conflict, DaemonlessError, printable
+from daemonless.files import write_all
+from daemonless.isolation.copying import next_data
+from daemonless.layers import xattrs
+from daemonless.layers.omitted import Omissions
+from daemonless.layers.tar_header import Entry
+from daemonless.record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from daemonless.build.selection import Directory, Root, Selection
+    from daemonless.dockerfile.steps import CopyWork
+
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_IMPLIED_MODE, _INLINE_MODE = 0o755, 0o644
+_SMALL = 1 << 16  # bytes that are read at once; a larger file is copied by the kernel
+_PIECE = 1 << 24  # bytes the kernel is asked to copy at once
+_EXDEV, _EINVAL, _ENOSYS, _EOPNOTSUPP, _EBADF = 18, 22, 38, 95, 9
+_NO_COPY = frozenset((_EXDEV, _EINVAL, _ENOSYS, _EOPNOTSUPP, _EBADF))  # copy_file_range(2) cannot here
+
+
+class Copied(Record):
+    """What came of a copy."""
+
+    changed: tuple[str, ...]  # files that are not what they were when they were selected
+    warnings: tuple[str, ...]
+
+
+def copy_into(
+    root_fd: int,
+    selection: Selection,
+    work: CopyWork,
+    *,
+    now_ns: int,
+    single_id: bool = False,
+    names_fd: int = -1,
+) -> Copied:
+    """Copy `selection` to where `work` says below `root_fd`.
+
+    `now_ns` is the time of what is made without a source: parents and here-documents. With
+    `single_id` everything belongs to the only user. Names in --chown are those of `names_fd`, or of
+    `root_fd`. Raises Conflict if something is in the way, UsageError for a bad --chown or --chmod,
+    DaemonlessError for what cannot be read, OSError.
+    """
+    owner = None
+    if work.chown:
+        owner = resolve_owner(root_fd if names_fd < 0 else names_fd, work.chown)
+    elif not selection.tree.owners:
+        owner = (0, 0)
+    if single_id:
+        owner = os.geteuid(), os.getegid()
+    copier = _Copier(root_fd, selection, work, owner, now_ns)
+    umask = os.umask(0)
+    try:
+        copier.copy()
+    finally:
+        os.umask(umask)
+    return Copied(
+        changed=tuple(copier.changed), warnings=(*selection.omitted.lines(), *copier.omitted.lines())
+    )
+
+
+class _Copier:
+    def __init__(
+        self, root_fd: int, selection: Selection, work: CopyWork, owner: tuple[int, int] | None, now_ns: int
+    ) -> None:
+        self.changed: list[str] = []
+        self.omitted = Omissions()
+        self._root_fd = root_fd
+        self._selection = selection
+        self._source_fd = selection.tree.fd
+        self._destination = work.destination
+        self._owner = owner
+        self._change = parse_mode(work.chmod) if work.chmod else None
+        self._now_ns = now_ns
+        self._own = (os.geteuid(), os.getegid())
+        self._linked: dict[tuple[int, int], str] = {}  # files with several names: where each was put
+
+    def copy(self) -> None:
+        roots = self._selection.roots
+        path = self._destination
+        must_be_directory = path.endswith("/") or path.rpartition("/")[2] in (".", "..")
+        at = resolve(self._root_fd, path)
+        found = status(self._root_fd, at)
+        is_directory = found is not None and stat.S_ISDIR(found.st_mode)
+        if must_be_directory:
+            if found and not is_directory:
+                raise Conflict(f"{printable(path)} is not a directory")
+            is_directory = True
+        is_directory = is_directory or any(root.is_directory for root in roots)
+        files = sum(not root.is_directory for root in roots) + len(self._selection.inline)
+        if files > 1 and not is_directory:
+            raise Conflict(
+                f"{files} files cannot become the one file {printable(path)}",
+                f"to put them into a directory, end it with a slash: {printable(path)}/",
+            )
+        for root in roots:
+            if root.is_directory:
+                self._copy_directory(root, at)
+            else:
+                self._copy_root_file(root, *self._place(at, root.name, is_directory))
+        for name, content in self._selection.inline:
+            self._write_inline(content, *self._place(at, name.rpartition("/")[2], is_directory))
+
+    def _place(self, at: str, name: str, is_directory: bool) -> tuple[str, str]:
+        """Return the directory that a file goes into, and what it is called there."""
+        if is_directory:
+            return at, name
+        parent, _, own = at.rpartition("/")
+        return parent, own
+
+    # --- directories --------------------------------------------------------------------------
+
+    def _copy_directory(self, root: Root, at: str) -> None:
+        os.close(self._open_or_make(at))
+        finish = []
+        for directory in root.directories:
+            path = f"{at}/{directory.path}" if at and directory.path else at or directory.path
+            if directory.path:
+                created = self._make_directory(path)
+                if created or not root.keeps_existing:
+                    finish.append((path, directory))
+            self._copy_files(directory, path)
+        for path, directory in reversed(finish):
+            self._finish_directory(path, directory)
+
+    def _copy_files(self, directory: Directory, path: str) -> None:
+        if not directory.files:
+            return
+        source = self._open_source(directory)
+        try:
+            target = open_directory(self._root_fd, path)
+            try:
+                inherits = bool(os.fstat(target).st_mode & stat.S_ISGID)
+                for name, expected in directory.files:
+                    self._copy_entry(source, name, directory, expected, target, name, path, inherits)
+            finally:
+                os.close(target)
+        finally:
+            os.close(source)
+
+    def _open_source(self, directory: Directory) -> int:
+        try:
+            return open_directory(self._source_fd, directory.source)
+        except PermissionError as error:
+            raise unreadable(directory.source, error) from None
+        except OSError:
+            raise DaemonlessError(
+                f"{printable(directory.source)} was replaced while it was being copied", "run the build again"
+            ) from None
+
+    def _make_directory(self, path: str) -> bool:
+        """Make the directory at `path`, whose parent is there; return whether it was missing."""
+        parent, _, name = path.rpartition("/")
+        fd = open_directory(self._root_fd, parent)
+        try:
+            os.mkdir(name, 0o700, dir_fd=fd)
+        except FileExistsError:
+            if not stat.S_ISDIR(os.lstat(name, dir_fd=fd).st_mode):
+                raise Conflict(
+                    f"a directory cannot take the place of /{printable(path)}, which is none",
+                    "remove it in an earlier step, or copy to where it leads",
+                ) from None
+            return False
+        finally:
+            os.close(fd)
+        return True
+
+    def _finish_directory(self, path: str, directory: Directory) -> None:
+        """Give a directory its attributes, once nothing more is put into it."""
+        fd = open_directory(self._root_fd, path, OPEN_DIRECTORY)
+        try:
+            before = os.fstat(fd)
+            wanted = directory.status
+            owner = self._owner or (wanted.st_uid, wanted.st_gid)
+            if owner != (before.st_uid, before.st_gid):
+                os.fchown(fd, *owner)
+            self._copy_xattrs_of(directory, fd)
+            mode = self._mode(wanted.st_mode)
+            if mode != stat.S_IMODE(before.st_mode):
+                os.fchmod(fd, mode)
+            os.utime(fd, ns=(wanted.st_mtime_ns, wanted.st_mtime_ns))
+        finally:
+            os.close(fd)
+
+    def _copy_xattrs_of(self, directory: Directory, target: int) -> None:
+        try:
+            source = open_directory(self._source_fd, directory.source, OPEN_DIRECTORY)
+        except OSError:
+            return  # it may be entered but not read
+        try:
+            self._copy_xattrs(source, target, directory.source)
+        finally:
+            os.close(source)
+
+    def _open_or_make(self, path: str) -> int:
+        """Open the directory at a resolved path, made with its parents if it is missing."""
+        try:
+            return open_directory(self._root_fd, path)
+        except FileNotFoundError:
+            pass
+        except NotADirectoryError:
+            raise _in_the_way(path) from None
+        fd = os.open(".", PATH_DIRECTORY, dir_fd=self._root_fd)
+        try:
+            for name in path.split("/"):
+                try:
+                    inner = os.open(name, PATH_DIRECTORY, dir_fd=fd)
+                except FileNotFoundError:
+                    inner = self._make_parent(fd, name)
+                os.close(fd)
+                fd = inner
+        except NotADirectoryError:
+            os.close(fd)
+            raise _in_the_way(path) from None
+        except BaseException:
+            os.close(fd)
+            raise
+        return fd
+
+    def _make_parent(self, dir_fd: int, name: str) -> int:
+        os.mkdir(name, _IMPLIED_MODE, dir_fd=dir_fd)
+        fd = os.open(name, OPEN_DIRECTORY, dir_fd=dir_fd)
+        try:
+            os.fchown(fd, *(self._owner or (0, 0)))
+            os.fchmod(fd, _IMPLIED_MODE)
+            os.utime(fd, ns=(self._now_ns, self._now_ns))
+        except BaseException:
+            os.close(fd)
+            raise
+        return fd
+
+    # --- files --------------------------------------------------------------------------------
+
+    def _copy_root_file(self, root: Root, parent: str, name: str) -> None:
+        directory = root.directories[0]
+        target = self._open_or_make(parent)
+        try:
+            inherits = bool(os.fstat(target).st_mode & stat.S_ISGID)
+            source = self._open_source(directory)
+            try:
+                for base, expected in directory.files:
+                    self._copy_entry(source, base, directory, expected, target, name, parent, inherits)
+            finally:
+                os.close(source)
+        finally:
+            os.close(target)
+
+    def _copy_entry(
+        self,
+        source: int,
+        base: str,
+        directory: Directory,
+        expected: os.stat_result,
+        target: int,
+        name: str,
+        path: str,
+        inherits: bool,
+    ) -> None:
+        """Copy one file, link or FIFO as `name` into the directory `target`, which is at `path`."""
+        kind = stat.S_IFMT(expected.st_mode)
+        several = expected.st_nlink > 1
+        if several and self._link(target, name, path, expected):
+            return
+        if kind == stat.S_IFREG:
+            self._copy_file(source, base, directory, expected, target, name, inherits)
+        elif kind == stat.S_IFLNK:
+            try:
+                aim = os.readlink(base, dir_fd=source)
+            except OSError:
+                raise _replaced(directory, base) from None
+            try:
+                os.symlink(aim, name, dir_fd=target)
+            except FileExistsError:
+                _make_room(target, name)
+                os.symlink(aim, name, dir_fd=target)
+            self._finish_special(target, name, expected)
+        else:
+            mode = self._mode(expected.st_mode) & 0o777
+            try:
+                os.mkfifo(name, mode, dir_fd=target)
+            except FileExistsError:
+                _make_room(target, name)
+                os.mkfifo(name, mode, dir_fd=target)
+            self._finish_special(target, name, expected)
+        if several:
+            self._linked[expected.st_dev, expected.st_ino] = f"{path}/{name}" if path else name
+
+    def _link(self, target: int, name: str, path: str, expected: os.stat_result) -> bool:
+        """Make a further name of a file that is copied already; False if it is not."""
+        first = self._linked.get((expected.st_dev, expected.st_ino))
+        if first is None:
+            return False
+        if first == (f"{path}/{name}" if path else name):
+            return True  # two sources were the same
+        parent, _, base = first.rpartition("/")
+        fd = open_directory(self._root_fd, parent)
+        try:
+            try:
+                os.link(base, name, src_dir_fd=fd, dst_dir_fd=target, follow_symlinks=False)
+            except FileExistsError:
+                _make_room(target, name)
+                os.link(base, name, src_dir_fd=fd, dst_dir_fd=target, follow_symlinks=False)
+        except FileNotFoundError:
+            return False  # a later file has taken its place
+        finally:
+            os.close(fd)
+        return True
+
+    def _copy_file(
+        self,
+        source: int,
+        base: str,
+        directory: Directory,
+        expected: os.stat_result,
+        target: int,
+        name: str,
+        inherits: bool,
+    ) -> None:
+        try:
+            reader = os.open(base, OPEN_FILE, dir_fd=source)
+        except PermissionError as error:
+            raise unreadable(_path(directory, base), error) from None
+        except OSError:
+            raise _replaced(directory, base) from None
+        try:
+            mode = self._mode(expected.st_mode)
+            writer = _create(target, name, mode & 0o777)
+            try:
+                self._fill(reader, writer, expected, directory, base)
+                owner = self._owner or (expected.st_uid, expected.st_gid)
+                if inherits or owner != self._own:  # in this order: chown(2) clears what follows
+                    os.fchown(writer, *owner)
+                self._copy_xattrs(reader, writer, base)
+                if mode > 0o777:
+                    os.fchmod(writer, mode)
+                os.utime(writer, ns=(expected.st_mtime_ns, expected.st_mtime_ns))
+            finally:
+                os.close(writer)
+        finally:
+            os.close(reader)
+
+    def _fill(
+        self, reader: int, writer: int, expected: os.stat_result, directory: Directory, base: str
+    ) -> None:
+        """Copy a file's content, and note if it is not what was selected."""
+        size = expected.st_size
+        if size <= _SMALL:
+            data = os.read(reader, size) if size else b""
+            write_all(writer, data)
+            if len(data) < size:
+                _copy_data(reader, writer, size, len(data))
+        else:
+            _copy_sparse(reader, writer, size, dense=expected.st_blocks * 512 >= size)
+        after = os.fstat(reader)
+        if not is_same(expected, after):
+            if not stat.S_ISREG(after.st_mode):
+                raise _replaced(directory, base)
+            self.changed.append(_path(directory, base))
+
+    def _write_inline(self, content: str, parent: str, name: str) -> None:
+        target = self._open_or_make(parent)
+        try:
+            mode = self._mode(stat.S_IFREG | _INLINE_MODE)
+            writer = _create(target, name, mode & 0o777)
+            try:
+                write_all(writer, content.encode("utf-8", "surrogateescape"))
+                os.fchown(writer, *(self._owner or (0, 0)))
+                os.fchmod(writer, mode)
+                os.utime(writer, ns=(self._now_ns, self._now_ns))
+            finally:
+                os.close(writer)
+        finally:
+            os.close(target)
+
+    # --- attributes ---------------------------------------------------------------------------
+
+    def _mode(self, mode: int) -> int:
+        if self._change:
+            return self._change(mode, stat.S_ISDIR(mode))
+        return mode & 0o7777
+
+    def _copy_xattrs(self, reader: int, writer: int, name: str) -> None:
+        if found := xattrs.read(reader, os.fsencode(name), self.omitted):
+            entry = Entry()
+            entry.name, entry.xattrs = os.fsencode(name), found
+            xattrs.apply(writer, entry, self.omitted)
+
+    def _finish_special(self, target: int, name: str, expected: os.stat_result) -> None:
+        """Give a link or FIFO, which is not to be opened, its owner and time."""
+        owner = self._owner or (expected.st_uid, expected.st_gid)
+        os.chown(name, *owner, dir_fd=target, follow_symlinks=False)
+        times = (expected.st_mtime_ns, expected.st_mtime_ns)
+        os.utime(name, ns=times, dir_fd=target, follow_symlinks=False)
+
+
+def _create(dir_fd: int, name: str, mode: int) -> int:
+    """Open a new file for writing, in the place of what is there."""
+    try:
+        return os.open(name, _NEW, mode, dir_fd=dir_fd)
+    except FileExistsError:
+        _make_room(dir_fd, name)
+        return os.open(name, _NEW, mode, dir_fd=dir_fd)
+
+
+def _make_room(dir_fd: int, name: str) -> None:
+    try:
+        os.unlink(name, dir_fd=dir_fd)
+    except IsADirectoryError:
+        raise Conflict(f"a file cannot take the place of the directory {printable(name)}") from None
+
+
+def _copy_sparse(reader: int, writer: int, size: int, *, dense: bool) -> None:
+    """Copy `size` bytes, and leave out the holes if there are any."""
+    if dense:
+        _copy_data(reader, writer, size, 0)
+        return
+    position = 0
+    while position < size:
+        position, end = next_data(reader, position, size)
+        if position < end:
+            position = _copy_data(reader, writer, end, position)
+            if position < end:
+                break  # it has shrunk
+    os.ftruncate(writer, size)
+
+
+def _copy_data(reader: int, writer: int, end: int, position: int) -> int:
+    """Copy from `position` up to `end`, or to where the file ends now; return how far it went.
+
+    Where both are on one file system that can share blocks, none are copied (copy_file_range(2)).
+    """
+    by_range = True
+    while position < end:
+        count = min(end - position, _PIECE)
+        if by_range:
+            try:
+                done = os.copy_file_range(reader, writer, count, position, position)
+            except OSError as error:
+                if error.errno not in _NO_COPY:
+                    raise
+                by_range = False
+                os.lseek(writer, position, os.SEEK_SET)
+                continue
+        else:
+            done = os.sendfile(writer, reader, position, count)
+        if not done:
+            break
+        position += done
+    return position
+
+
+def _path(directory: Directory, name: str) -> str:
+    return f"{directory.source}/{name}" if directory.source else name
+
+
+def _replaced(directory: Directory, name: str) -> DaemonlessError:
+    return DaemonlessError(
+        f"{printable(_path(directory, name))} was replaced while it was being copied", "run the build again"
+    )
+
+
+def _in_the_way(path: str) -> Conflict:
+    return Conflict(f"/{printable(path)} is not a directory, nor are all of its parents")

@@ -1,0 +1,121 @@
+"""What COPY and ADD read: a build context, or the files of a stage or an image.
+
+Their content is foreign. A path is resolved inside the tree's root, as a process in it would
+(`resolve`); the result has no link in it and is opened as such, and what is in a directory is
+opened by name in that directory, never through a link.
+"""
+
+from __future__ import annotations
+
+import os
+
+from daemonless.errors import Conflict, DaemonlessError, printable
+from daemonless.files import open_beneath
+from daemonless.record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    class Ignore(Protocol):
+        """What .dockerignore says; paths are relative to the root, without a leading slash."""
+
+        def excludes(self, path: str) -> bool:
+            """Return whether the path is left out."""
+
+        def may_reinclude_below(self, directory: str) -> bool:
+            """Return whether something below a directory that is left out may be in all the same."""
+
+
+OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+PATH_DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC  # waits for no FIFO
+_MAX_LINKS = 40  # as path_resolution(7)
+_MAX_COMPONENTS = 4096
+
+
+class Tree(Record):
+    """A directory that files are copied from."""
+
+    fd: int  # O_PATH | O_DIRECTORY descriptor of its root
+    ignore: Ignore | None = None
+    owners: bool = False  # whether owners of files count (a stage or image) or are made 0:0 (a context)
+    name: str = "the context"  # in messages: "no such file in NAME"
+
+    def hides(self, path: str) -> bool:
+        """Return whether .dockerignore leaves out the file or directory `path` itself."""
+        return self.ignore is not None and bool(path) and self.ignore.excludes(path)
+
+    def may_show_below(self, path: str) -> bool:
+        """Return whether something below the directory `path`, which is left out, may be in the tree."""
+        return self.ignore is not None and self.ignore.may_reinclude_below(path)
+
+
+def resolve(root_fd: int, path: str) -> str:
+    """Return where `path` leads inside the root, relative to it and without links; "" is the root.
+
+    What does not exist is taken as it is written, so the result may be made. Raises Conflict for a
+    loop of links.
+    """
+    done: list[str] = []
+    todo = path.split("/")[::-1]
+    links = 0
+    while todo:
+        part = todo.pop()
+        if part in ("", "."):
+            continue
+        if part == "..":
+            del done[-1:]
+            continue
+        target = _read_link(root_fd, "/".join((*done, part)))
+        if target is None:
+            done.append(part)
+            continue
+        links += 1
+        if links > _MAX_LINKS or len(todo) > _MAX_COMPONENTS:
+            raise Conflict(f"{printable(path)} is a loop of links")
+        if target.startswith("/"):
+            done.clear()
+        todo.extend(target.split("/")[::-1])
+    return "/".join(done)
+
+
+def _read_link(root_fd: int, path: str) -> str | None:
+    """Return what the link at `path` says; None if there is something else, or nothing."""
+    try:
+        fd = open_beneath(root_fd, os.fsencode(path), os.O_PATH | os.O_NOFOLLOW)
+    except OSError:
+        return None
+    try:
+        return os.fsdecode(os.readlink("", dir_fd=fd))
+    except OSError:  # ENOENT: it is no link
+        return None
+    finally:
+        os.close(fd)
+
+
+def status(root_fd: int, path: str) -> os.stat_result | None:
+    """Return the status of a resolved path, None if there is nothing."""
+    try:
+        fd = open_beneath(root_fd, os.fsencode(path) or b".", os.O_PATH | os.O_NOFOLLOW)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except PermissionError as error:
+        raise unreadable(path, error) from None
+    try:
+        return os.fstat(fd)
+    finally:
+        os.close(fd)
+
+
+def open_directory(root_fd: int, path: str, flags: int = PATH_DIRECTORY) -> int:
+    """Open the directory at a resolved path. Raises OSError."""
+    return open_beneath(root_fd, os.fsencode(path) or b".", flags)
+
+
+def unreadable(path: str, error: OSError) -> DaemonlessError:
+    """Return the error of a file that may not be read."""
+    return DaemonlessError(
+        f"cannot read {printable(path) or 'the directory'}: {error.strerror}",
+        "make it readable, or leave it out with .dockerignore",
+    )
