@@ -15,6 +15,7 @@ from daemonless.containers import grammar, grammar_health, instructions
 from daemonless.containers.filesystem import in_layers, start_own_tree
 from daemonless.containers.request import RunRequest
 from daemonless.containers.store import Container
+from daemonless.dockerfile.settings import set_variables
 from daemonless.errors import Conflict, UsageError
 from daemonless.images.build import FORMATS, MAX_LAYERS, Draft, add_layer
 from daemonless.images.store import ImageStore
@@ -129,7 +130,7 @@ def container_config(image: dict[str, Any], request: RunRequest) -> dict[str, An
     config = dict(image)
     variables = [] if request.unset_all_env else list(config.get("Env") or [])
     config["Env"] = [entry for entry in variables if entry.partition("=")[0] not in request.unset_env]
-    instructions.set_variables(config, [entry.partition("=")[::2] for entry in request.env])
+    set_variables(config, [entry.partition("=")[::2] for entry in request.env])
     if request.entrypoint is not None:
         config["Entrypoint"], config["Cmd"] = [*request.entrypoint], []
     if request.command:

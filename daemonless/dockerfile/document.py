@@ -65,6 +65,7 @@ class Instruction(Record):
     args: tuple[str, ...] = ()  # for ENV and LABEL: name, value, "=" or "" (the old form), ...
     is_json: bool = False
     heredocs: tuple[Heredoc, ...] = ()
+    comments: tuple[str, ...] = ()  # the lines of comment right above, without their "#"
     trigger: str = ""  # of ONBUILD: the instruction to run later, here-documents included
     first: int
     last: int
@@ -80,7 +81,7 @@ class Stage(Record):
     instructions: tuple[Instruction, ...]
     first: int  # lines of the FROM
     last: int
-    original: str
+    start: Instruction  # the FROM itself
 
 
 class Warning(Record):
@@ -105,13 +106,14 @@ class Dockerfile(Record):
         """Return the error for lines of this file."""
         return DockerfileError(reason, hint, file=self.name, lines=self.lines, first=first, last=last)
 
-    def find(self, name: str) -> Stage | None:
-        """Return the stage of that name or number, if there is one (`--target`, COPY --from)."""
-        for stage in reversed(self.stages):
+    def find(self, name: str, before: int | None = None) -> Stage | None:
+        """Return the stage of that name or number, among those before an index (`--target`, --from)."""
+        stages = self.stages[:before]
+        for stage in reversed(stages):
             if stage.name and stage.name == name.lower():
                 return stage
-        if name.isascii() and name.isdigit() and len(name) < 6 and int(name) < len(self.stages):
-            return self.stages[int(name)]
+        if name.isascii() and name.isdigit() and len(name) < 6 and int(name) < len(stages):
+            return stages[int(name)]
         return None
 
 

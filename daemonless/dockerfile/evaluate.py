@@ -11,10 +11,11 @@ from daemonless.dockerfile.parse import heredoc_of, parse_one
 from daemonless.dockerfile.steps import CopyWork, Evaluated, RunWork, Step, WorkdirWork
 from daemonless.dockerfile.words import Words
 from daemonless.errors import UsageError, printable
+from daemonless.oci.image import parse_platform
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from typing import Any
 
     from daemonless.dockerfile.document import Dockerfile, Instruction, Stage
@@ -37,10 +38,14 @@ class Scope:
         target_platform: str,
         build_platform: str,
         target: str = "",
+        contexts: Collection[str] = (),
     ) -> None:
+        """`target` is the stage asked for, `contexts` the names that `--build-context` gave."""
         self.dockerfile = dockerfile
+        self.contexts = contexts
+        stage = target or dockerfile.stages[-1].name or "default"
         self.arguments = Arguments(
-            dockerfile, build_args, platform_arguments(target_platform, build_platform, target)
+            dockerfile, build_args, platform_arguments(target_platform, build_platform, stage)
         )
 
     def bases(self) -> list[tuple[str, str]]:
@@ -55,6 +60,8 @@ class Scope:
                         f"the image {printable(stage.base)!r} is empty once its variables are expanded",
                         "give the ARG a default before the first FROM, or a value with --build-arg",
                     )
+                if stage.platform:
+                    parse_platform(platform)
             except UsageError as error:
                 raise self.dockerfile.mistake(
                     error.message, error.hint, first=stage.first, last=stage.last
@@ -75,7 +82,7 @@ def evaluate(
     `base_config` is the `config` section of its base, `inherited` the base if that is a stage.
     Raises DockerfileError.
     """
-    evaluation = _Evaluation(base_config, scope, inherited)
+    evaluation = _Evaluation(stage, base_config, scope, inherited)
     for text in base_config.get("OnBuild") or ():
         try:
             trigger = parse_one(text)
@@ -97,15 +104,18 @@ def evaluate(
 class _Evaluation:
     """The state of a stage while its instructions are gone through."""
 
-    def __init__(self, base: Mapping[str, Any], scope: Scope, inherited: Evaluated | None) -> None:
+    def __init__(
+        self, stage: Stage, base: Mapping[str, Any], scope: Scope, inherited: Evaluated | None
+    ) -> None:
         self.config: dict[str, Any] = {key: value for key, value in base.items() if key != "OnBuild"}
         self.arguments: dict[str, str] = dict(inherited.arguments) if inherited else {}
         self.author = inherited.author if inherited else ""
         self.steps: list[Step] = []
+        self._stage = stage
         self._scope = scope
         self._escape = scope.dockerfile.escape
         self._has_cmd = False  # CMD was set here, not inherited
-        self._declared: dict[str, str] = {}  # of this stage, for the history of RUN
+        self._declared = dict(self.arguments)  # for the history of RUN: those without a value too
         if "PATH" not in settings.variables_of(self.config):
             self.config["Env"] = [*(self.config.get("Env") or []), f"PATH={DEFAULT_PATH}"]
 
@@ -127,7 +137,7 @@ class _Evaluation:
                     self.author = instruction.args[0]
                     created_by = f"MAINTAINER {self.author}"
                 case _:
-                    created_by = settings.apply(self.config, instruction, words)
+                    created_by = settings.change(self.config, instruction, words)
                     self._follow_up(instruction.keyword)
                     if instruction.keyword == "WORKDIR" and self.config["WorkingDir"] != "/":
                         work = WorkdirWork(path=self.config["WorkingDir"])
@@ -149,10 +159,30 @@ class _Evaluation:
         )
 
     def _follow_up(self, keyword: str) -> None:
-        if keyword == "CMD":
-            self._has_cmd = True
-        elif keyword == "ENTRYPOINT" and not self._has_cmd:
+        """Do what an instruction means for the settings of others."""
+        self._has_cmd |= keyword == "CMD"
+        if keyword == "ENTRYPOINT" and not self._has_cmd:
             self.config.pop("Cmd", None)  # one that was meant for another entry point
+        for key in ("Cmd", "Entrypoint"):
+            if self.config.get(key) == []:
+                del self.config[key]  # `CMD []` takes one away
+
+    def _check_origin(self, name: str) -> None:
+        """Refuse a stage that cannot be the origin of files here; other names are the builder's to find."""
+        dockerfile, index = self._scope.dockerfile, self._stage.index
+        if not name or name in self._scope.contexts or dockerfile.find(name, before=index):
+            return
+        found = dockerfile.find(name)
+        if found is not None and found.index == index:
+            raise UsageError(f"the stage {printable(name)} cannot take files from itself")
+        if found is not None:
+            raise UsageError(
+                f"the stage {printable(name)} begins later, in line {found.first}",
+                "a stage takes files from those before it: move it up",
+            )
+        if name.lstrip("+-").isdigit():
+            count = len(dockerfile.stages)
+            raise UsageError(f"there is no stage {printable(name)}", f"there are {count}, counted from 0")
 
     def _arg(self, instruction: Instruction, words: Words) -> str:
         shown = []
@@ -175,13 +205,16 @@ class _Evaluation:
             raise UsageError("RUN has no command")
         variables = settings.variables_of(self.config)
         env = {**variables, **{k: v for k, v in self.arguments.items() if k not in variables}}
+        mounts = tuple(
+            parse_mount(text, words.word, lambda path: settings.absolute(self.config, path))
+            for text in flags.many("mount")
+        )
+        for mount in mounts:
+            self._check_origin(mount.from_)
         work = RunWork(
             args=tuple(argv),
             env=tuple(f"{name}={value}" for name, value in env.items()),
-            mounts=tuple(
-                parse_mount(text, words.word, lambda path: settings.absolute(self.config, path))
-                for text in flags.many("mount")
-            ),
+            mounts=mounts,
             network=network,
             security=security,
             files=files,
@@ -214,6 +247,7 @@ class _Evaluation:
                 f"{keyword} has several sources, so its destination must be a directory",
                 f"end it with a slash: {printable(given)}/",
             )
+        self._check_origin(flags.one("from"))
         work = CopyWork(
             is_add=keyword == "ADD",
             sources=tuple(sources),

@@ -5,6 +5,8 @@ Defaults are BuildKit's: a bind is read-only, a cache shared, a secret 0400 at /
 
 from __future__ import annotations
 
+import posixpath
+
 from daemonless.dockerfile.document import near
 from daemonless.dockerfile.steps import RunMount
 from daemonless.errors import UsageError, printable
@@ -19,14 +21,17 @@ TYPES = ("bind", "cache", "tmpfs", "secret", "ssh")
 SHARING = ("shared", "private", "locked")
 _ALIASES = {"src": "source", "dst": "target", "destination": "target", "ro": "readonly", "rw": "readwrite"}
 _SWITCHES = ("readonly", "readwrite", "required")
+_FILES = ("mode", "uid", "gid")
+_COMMON = ("target", "source", "from", "id", "readonly", "readwrite")  # some are of no effect, as in BuildKit
 _OPTIONS = {
-    "bind": ("target", "source", "from", "readonly", "readwrite"),
-    "cache": ("target", "source", "from", "readonly", "readwrite", "id", "sharing", "mode", "uid", "gid"),
-    "tmpfs": ("target", "size", "readonly", "readwrite"),
-    "secret": ("target", "source", "id", "required", "mode", "uid", "gid", "env", "readonly", "readwrite"),
-    "ssh": ("target", "id", "required", "mode", "uid", "gid", "readonly", "readwrite"),
+    "bind": _COMMON,
+    "cache": (*_COMMON, "sharing", *_FILES),
+    "tmpfs": (*_COMMON, "size"),
+    "secret": ("target", "source", "id", "required", "env", "readonly", "readwrite", *_FILES),
+    "ssh": (*_COMMON, "required", *_FILES),
 }
 _UNITS = {"": 0, "b": 0, "k": 10, "m": 20, "g": 30, "t": 40, "p": 50}
+_DIRECTORIES = ("bind", "cache", "tmpfs")
 _SECRETS = "/run/secrets/"
 
 
@@ -42,7 +47,7 @@ def parse_mount(text: str, expand: Callable[[str], str], resolve: Callable[[str]
         if not equals and name not in _SWITCHES:
             raise _refusal(text, f"{printable(field)!r} is not KEY=VALUE")
         fields[name] = expand(value) if equals else "true"
-    kind = fields.pop("type", "bind")
+    kind = fields.pop("type", "bind").lower()
     if kind not in TYPES:
         raise _refusal(
             text, f"there is no type {printable(kind)!r}", near(kind, TYPES) or f"one of {' '.join(TYPES)}"
@@ -56,12 +61,14 @@ def parse_mount(text: str, expand: Callable[[str], str], resolve: Callable[[str]
 
 def _mount(text: str, kind: str, fields: Fields, resolve: Callable[[str], str]) -> RunMount:
     target, source, identity = (fields.get(name, "") for name in ("target", "source", "id"))
-    if kind in ("bind", "cache", "tmpfs") and not target:
-        raise _refusal(text, "it has no target", "say where with target=PATH")
+    if kind in _DIRECTORIES and resolve(target) == "/":
+        raise _refusal(text, "it cannot be mounted on /", "say where with target=PATH")
     sharing = fields.get("sharing", "shared").lower()
     if sharing not in SHARING:
         raise _refusal(text, f"there is no sharing {printable(sharing)!r}", f"one of {' '.join(SHARING)}")
     if kind == "secret":
+        if source and identity:
+            raise _refusal(text, "source is the same as id, and both are given")
         identity = identity or source or target.rpartition("/")[2] or fields.get("env", "")
         if not identity:
             raise _refusal(text, "it names no secret", "say which with id=NAME")
@@ -71,7 +78,7 @@ def _mount(text: str, kind: str, fields: Fields, resolve: Callable[[str], str]) 
     if kind == "cache":
         identity = identity or resolve(target)
     if kind == "ssh":
-        identity = identity or "default"
+        identity = source or identity or "default"
     writable = kind in ("cache", "tmpfs")
     if "readonly" in fields:
         writable = not _boolean(text, "readonly", fields)
@@ -79,9 +86,9 @@ def _mount(text: str, kind: str, fields: Fields, resolve: Callable[[str], str]) 
         writable = _boolean(text, "readwrite", fields)
     return RunMount(
         type=kind,
-        target=resolve(target) if target else "",
-        source=("/" + source.lstrip("/") if source else "/") if kind in ("bind", "cache") else "",
-        from_=fields.get("from", ""),
+        target=resolve(target) if target or kind in _DIRECTORIES else "",
+        source=posixpath.normpath(f"/{source.lstrip('/')}") if kind in ("bind", "cache") else "",
+        from_=fields.get("from", "") if kind in ("bind", "cache") else "",
         read_only=not writable,
         id=identity,
         sharing=sharing,

@@ -111,7 +111,7 @@ def _stage(reader: _Reader, start: Instruction, index: int, body: list[Instructi
         )
     return Stage(
         index=index, name=name, base=words[0], platform=platform, instructions=tuple(body),
-        first=start.first, last=start.last, original=start.original,
+        first=start.first, last=start.last, start=start,
     )  # fmt: skip
 
 
@@ -128,7 +128,8 @@ class _Reader:
         self.warnings: list[Warning] = []
         self._at = 0  # lines taken
         decoded = text[:MAX_SIZE].removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape")
-        self.lines = [line.removesuffix("\r") for line in decoded.split("\n")]
+        self._raw = decoded.removesuffix("\n").split("\n")
+        self.lines = [line.rstrip("\r") for line in self._raw]
         if len(text) > MAX_SIZE:
             raise self.mistake(f"it is larger than {MAX_SIZE >> 20} MiB", "", 0)
         if directives:
@@ -163,8 +164,19 @@ class _Reader:
             first = self._at + 1
             line = self._logical_line()
             if line.strip(_BLANKS):
-                found.append(self._instruction(line, first))
+                instruction = self._instruction(line, first)
+                found.append(instruction.replace(comments=self._comments_above(first)))
         return found
+
+    def _comments_above(self, first: int) -> tuple[str, ...]:
+        """Return the comment that ends right above a line; `#` alone separates as an empty line does."""
+        found: list[str] = []
+        for line in reversed(self.lines[: first - 1]):
+            text = line.strip(_BLANKS)
+            if not text.startswith("#") or text == "#":
+                break
+            found.insert(0, text[1:].strip(_BLANKS))
+        return tuple(found)
 
     def _logical_line(self) -> str:
         """Take a line and those it is continued on; comments and empty lines among those vanish."""
@@ -177,8 +189,6 @@ class _Reader:
         empty = False
         while continued and self._at < len(self.lines):
             line = self.lines[self._at]
-            if self._at + 1 == len(self.lines) and not line:
-                break  # what follows the last line break is no line
             self._at += 1
             stripped = line.lstrip(_BLANKS)
             if stripped.startswith("#"):
@@ -275,11 +285,11 @@ class _Reader:
                         f"end it with a line that holds {printable(start.name)} only",
                         first,
                     )
-                text = self.lines[self._at]
+                text, raw = self.lines[self._at], self._raw[self._at]
                 self._at += 1
                 if (text.lstrip("\t") if start.chomp else text) == start.name:
                     break
-                body.append(text + "\n")
+                body.append(raw + "\n")
             content = "".join(body)
             found.append(Heredoc(name=start.name, content=content, expand=start.expand, chomp=start.chomp))
         return tuple(found)

@@ -36,12 +36,11 @@ _DURATIONS = {
 _MILLISECOND = 10**6
 
 
-def apply(config: Config, instruction: Instruction, words: Words) -> str:
+def change(config: Config, instruction: Instruction, words: Words) -> str:
     """Apply one of the instructions above; return what history says of it. Raises UsageError."""
-    change = SETTINGS[instruction.keyword]
     if instruction.flags and instruction.keyword != "HEALTHCHECK":
         Flags(instruction)
-    return change(config, instruction, words)
+    return SETTINGS[instruction.keyword](config, instruction, words)
 
 
 def set_variables(config: Config, pairs: list[tuple[str, str]]) -> None:
@@ -129,11 +128,11 @@ def ports_of(word: str) -> list[str]:
 
     An address or a port of the host before a colon is of no effect, as with BuildKit.
     """
-    numbers, slash, protocol = word.rpartition(":")[2].lower().partition("/")
+    numbers, _slash, protocol = word.rpartition(":")[2].lower().partition("/")
     first, dash, last = numbers.partition("-")
     given = (first, last if dash else first)
     ends = [int(end) if end.isascii() and end.isdigit() and len(end) < 6 else 0 for end in given]
-    protocol = protocol if slash else "tcp"
+    protocol = protocol or "tcp"
     if protocol not in ("tcp", "udp", "sctp") or not 1 <= ends[0] <= ends[1] <= 65535:
         raise UsageError(
             f"{printable(word)} is not a port or a range of ports", "write it like 80, 53/udp or 8000-8010"
