@@ -26,11 +26,14 @@ def creation_time() -> str:
     Raises InvalidData if that is not a number of seconds.
     """
     epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
-    if not epoch:
-        return timestamp()
-    if not (epoch.isascii() and epoch.isdigit() and len(epoch) < 12):
-        raise InvalidData("SOURCE_DATE_EPOCH is not a number of seconds")
-    return timestamp(int(epoch) * 10**9)
+    return timestamp(epoch_of(epoch, "SOURCE_DATE_EPOCH") * 10**9) if epoch else timestamp()
+
+
+def epoch_of(text: str, what: str) -> int:
+    """Return the seconds since the epoch that `text` says. Raises InvalidData naming `what`."""
+    if not (text.isascii() and text.isdigit() and len(text) < 12):
+        raise InvalidData(f"{what} is not a number of seconds")
+    return int(text)
 
 
 def duration(text: str) -> int | None:

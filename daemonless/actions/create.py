@@ -36,15 +36,13 @@ def create(args: Args, *, durable: bool) -> tuple[Container, RunRequest]:
     request = from_args(args, warn=args.warn)
     if args.cidfile and os.path.lexists(args.cidfile):
         raise UsageError(f"container id file {args.cidfile} exists", "remove it, or give another --cidfile")
-    image = image_of_directory() if request.rootfs else _image(args, request)
-    if not request.rootfs and has_transport(
-        request.image
-    ):  # no name of an image: the container remembers what it meant
+    image = image_of_directory() if request.rootfs else find_image(args, request)
+    if not request.rootfs and has_transport(request.image):  # the container remembers what it meant
         request = request.replace(image=image.names[0] if image.names else image.id.partition(":")[2])
     id_map = id_map_for(request)
     if id_map.reason:
         args.warn(id_map.reason)
-    _have_layers(args, image, id_map)
+    have_layers(args, image, id_map)
     if args.replace and request.name:
         _remove_named(args, request.name)
     container = creation.create(paths, request, image, id_map, durable=durable, warn=args.warn)
@@ -79,7 +77,7 @@ def id_map_for(request: RunRequest) -> IdMap:
     return default
 
 
-def _image(args: Args, request: RunRequest) -> Image:
+def find_image(args: Args, request: RunRequest) -> Image:
     """Return the image, pulled first as `--pull` says, or because it is a file's, or for another platform."""
     store = ImageStore(args.paths.data)
     image = None
@@ -129,7 +127,7 @@ def _pull(args: Args, request: RunRequest) -> str:
     return images[0].digest  # a short name may have another meaning here
 
 
-def _have_layers(args: Args, image: Image, id_map: IdMap) -> None:
+def have_layers(args: Args, image: Image, id_map: IdMap) -> None:
     """Make sure the image's layers are unpacked with the owners of this id map."""
     layers = LayerStore(args.paths.data, id_map.key)
     if not all(layers.has(diff_id) for diff_id in image.diff_ids):

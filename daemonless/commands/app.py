@@ -34,6 +34,8 @@ class Entry(NamedTuple):
 
 # Words after the first positional one belong to the container's own command, or to ps.
 _OPTIONS_FIRST = {"create", "exec", "run", "top"}
+# Options that mean something without a value; one is given with an equals sign only, as in pflag.
+_BARE = {"build": {"pull": "always"}}
 
 _CONTAINERS = "Containers"
 _IMAGES = "Images"
@@ -70,6 +72,7 @@ COMMANDS = {
     "healthcheck_run": _CONTAINERS,
     "container_exists": _CONTAINERS,
     "container_prune": _CONTAINERS,
+    "build": _IMAGES,
     "pull": _IMAGES,
     "push": _IMAGES,
     "images": _IMAGES,
@@ -128,6 +131,7 @@ GROUPS: dict[str, tuple[str, dict[str, Entry]]] = {
     "image": (
         "Work with images.",
         {
+            "build": Entry("build", {}),
             "pull": Entry("pull", {}),
             "push": Entry("push", {}),
             "ls": Entry("images", {}),
@@ -181,6 +185,7 @@ class Command(TyperCommand):
     """A command that also takes the boolean forms docker and podman take."""
 
     action: str  # the name of its module in `daemonless.actions`
+    bare: dict[str, str]  # what options without a value mean, by parameter
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse `args`, rewritten as click wants them."""
@@ -246,6 +251,7 @@ def load(action: str, *, name: str = "", fixed: dict[str, str] | None = None) ->
     app.command(name or action, cls=Command, context_settings=settings, rich_help_panel=panel)(function)
     command = typer.main.get_command(app)
     command.action = action  # type: ignore[attr-defined] # a Command
+    command.bare = _BARE.get(action, {})  # type: ignore[attr-defined] # a Command
     for parameter in command.params:
         if fixed and parameter.name in fixed:
             parameter.hidden = True  # type: ignore[attr-defined] # click's base class lacks it

@@ -57,7 +57,9 @@ def _kind(command: Any, option: Any) -> Any:
     if name in _NUMBER and not option.multiple:
         return "int"
     if name == "choice" and not option.multiple:
-        return tuple(option.type.choices)
+        choices = tuple(option.type.choices)
+        bare = getattr(command, "bare", {}).get(option.name)
+        return {"bare": bare, "choices": choices} if bare else choices
     raise TypeError(f"{command.name}: {option.name} of type {name} cannot be compiled")
 
 

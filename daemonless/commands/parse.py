@@ -135,6 +135,8 @@ def _long(
         value: Any = given is kind
     elif equals:
         value = text
+    elif isinstance(kind, dict):
+        value = kind["bare"]
     elif position + 1 < len(words):
         value = words[position + 1]
         used = 2
@@ -184,13 +186,15 @@ def _value(kind: Any, value: Any) -> Any:
     """Convert the text of an option of this kind; None if it does not fit.
 
     Kinds: True or False (a flag, and what its spelling stores), "text", "list" (text, repeatable),
-    "int", or a tuple of the choices.
+    "int", a tuple of the choices, or a dict of choices and what the option means without one.
     """
     if kind == "int":
         try:
             return int(value)
         except ValueError:
             return None
+    if isinstance(kind, dict):
+        kind = kind["choices"]
     if isinstance(kind, tuple) and value not in kind:
         return None
     return value

@@ -1,9 +1,10 @@
 """Garbage: the blobs and unpacked layers that nothing needs any more, and their removal.
 
-Needed is what a listed image consists of, what a container stands on, and what somebody has leased
-(`daemonless.images.leases`). Who removes holds images.lock from before it asks for these to after
-the last removal, so none of them can grow meanwhile; a removal is a rename into trash/. What of an
-image or of a container cannot be read may need anything: then nothing is removed.
+Needed is what a listed image consists of, what a container stands on, what the build cache can give
+again (`daemonless.images.buildcache`), and what somebody has leased (`daemonless.images.leases`). Who
+removes holds images.lock from before it asks for these to after the last removal, so none of them can
+grow meanwhile; a removal is a rename into trash/. What of an image or of a container cannot be read
+may need anything: then nothing is removed.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from daemonless import failpoints
 from daemonless.errors import InvalidData
 from daemonless.files import unlink_if_there
 from daemonless.images import leases, partial
+from daemonless.images.buildcache import BuildCache
 from daemonless.layers import staging, trash
 from daemonless.layers.store import diff_id_of, recorded_size
 from daemonless.oci.digest import Digest, is_hex
@@ -69,6 +71,7 @@ def needed(store: ImageStore, users: Users) -> set[str]:
     """
     digests = store.needs()
     digests.update(users(digests))
+    digests |= BuildCache(store.data).needs()
     return digests | leases.leased(store.data)
 
 

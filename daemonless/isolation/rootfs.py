@@ -21,8 +21,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from daemonless.isolation.launch import Source
-    from daemonless.isolation.volumes import Owed
+    from daemonless.isolation.volumes import Owed, Source
 
 # name: device number, as in the kernel's admin-guide/devices.txt
 DEVICES = {

@@ -52,6 +52,10 @@ class Task:
         finally:
             os.close(write_end)
 
+    def fileno(self) -> int:
+        """Return a descriptor that can be read from (poll(2)) when the result is there."""
+        return self._answer
+
     def wait(self) -> Any:
         """Return what the function returned (a JSON value), or raise what it raised.
 

@@ -78,6 +78,8 @@ class ArchiveWriter:
 
     def __init__(self, sink: Callable[[bytes], object], *, devices: bool = False) -> None:
         self.omitted = Omissions()
+        self.entries = 0
+        self.size = 0  # bytes of the files' data
         self._sink = sink
         self._devices = devices
         self._buffer: list[bytes] = []  # small pieces that go to the sink together
@@ -107,13 +109,13 @@ class ArchiveWriter:
     def write_member(self, entry: Entry, data: bytes = b"") -> None:
         """Write one member that is described and not read; `entry.size` is set from `data`."""
         entry.size = len(data)
-        self._emit(format_headers(entry))
+        self._begin(entry)
         if data:
             self._emit(data + bytes(-len(data) % BLOCK))
 
     def write_stream(self, entry: Entry, chunks: Iterable[bytes]) -> None:
         """Write one member whose `entry.size` bytes of data come in chunks."""
-        self._emit(format_headers(entry))
+        self._begin(entry)
         for chunk in chunks:
             self._emit(chunk)
         self._emit(bytes(-entry.size % BLOCK))
@@ -152,7 +154,7 @@ class ArchiveWriter:
             entry = describe(member, status)
             if kind == stat.S_IFLNK:
                 entry.link = os.readlink(name, dir_fd=dir_fd)
-            self._emit(format_headers(entry))
+            self._begin(entry)
         return -1
 
     def _add_directory(self, dir_fd: int, name: bytes, member: bytes) -> int:
@@ -161,7 +163,7 @@ class ArchiveWriter:
             try:
                 entry = describe(member + b"/", os.fstat(fd))
                 entry.xattrs = xattrs.read(fd, member, self.omitted)
-                self._emit(format_headers(entry))
+                self._begin(entry)
                 self.entered(fd, member)
             except BaseException:
                 os.close(fd)
@@ -180,7 +182,7 @@ class ArchiveWriter:
                 entry = describe(member, status)
                 entry.size = status.st_size
                 entry.xattrs = xattrs.read(fd, member, self.omitted)
-                self._emit(format_headers(entry))
+                self._begin(entry)
                 self._copy(fd, entry)
         finally:
             os.close(fd)
@@ -194,7 +196,7 @@ class ArchiveWriter:
             return False
         entry = describe(member, status)
         entry.kind, entry.link = HARD_LINK, first
-        self._emit(format_headers(entry))
+        self._begin(entry)
         return True
 
     def _open(self, dir_fd: int, name: bytes, member: bytes, flags: int) -> int:
@@ -237,6 +239,11 @@ class ArchiveWriter:
         while count > 0:
             self._emit(_ZEROS[:count])
             count -= CHUNK
+
+    def _begin(self, entry: Entry) -> None:
+        self.entries += 1
+        self.size += entry.size
+        self._emit(format_headers(entry))
 
     def _emit(self, data: bytes) -> None:
         self._written += len(data)

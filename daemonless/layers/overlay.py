@@ -25,8 +25,7 @@ def rootfs_mount(lowers: list[str], upper: str, work: str) -> dict[str, Any]:
     `userxattr` is what a user namespace has instead of `trusted.*` attributes. Raises
     SetupFailed for more layers or longer paths than the kernel takes.
     """
-    # The kernel refuses a layer that comes twice. What the lower one holds, the upper one holds, too.
-    lowers = _visible(list(dict.fromkeys(lowers)))
+    lowers = visible(lowers)
     if not lowers:
         raise SetupFailed("the image has no layers, so there is nothing to run")
     if len(lowers) > MAX_LOWERS:
@@ -42,11 +41,13 @@ def rootfs_mount(lowers: list[str], upper: str, work: str) -> dict[str, Any]:
     return {"destination": "/", "type": "overlay", "source": "overlay", "options": options}
 
 
-def _visible(lowers: list[str]) -> list[str]:
-    """Return the layers down to the first that hides all below it.
+def visible(lowers: list[str]) -> list[str]:
+    """Return the layers to mount: each once, down to the first that hides all below it.
 
-    overlayfs looks for the opaque mark in every directory but the root of a layer.
+    The kernel refuses a layer that comes twice, and what the lower one holds, the upper one holds,
+    too. It looks for the opaque mark in every directory but the root of a layer.
     """
+    lowers = list(dict.fromkeys(lowers))
     for index, lower in enumerate(lowers):
         try:
             if os.getxattr(lower, "user.overlay.opaque") == b"y":

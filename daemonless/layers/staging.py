@@ -1,7 +1,8 @@
 """Where a layer is unpacked before it is visible: tmp/layer.RANDOM/{diff,attic}.
 
 The directory is locked (flock(2)) by whoever fills it, and the lock is inherited by forked
-children: one that can be locked has a dead owner and is swept. All paths are relative to a
+children: one that can be locked has a dead owner and is swept. A build's directory, tmp/build.RANDOM,
+is made and swept in the same way. All paths are relative to a
 descriptor of the data directory, because the worker has no other view of the file system.
 """
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from daemonless.layers.unpack import Unpacked
 
 _PREFIX = "layer."
+BUILD_PREFIX = "build."
 _ATTIC = "attic"
 _OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -36,9 +38,7 @@ class Staging:
         to read for a container whose root is somebody else (keep-id); data/ itself is private.
         """
         self._data_fd = data_fd
-        self.path = ""
-        while not self.path:
-            self._lock_new()
+        self.path, self.fd = make_locked_directory(data_fd, _PREFIX)
         os.fchmod(self.fd, 0o755)
         if owner != (os.geteuid(), os.getegid()):
             os.fchown(self.fd, *owner)
@@ -47,35 +47,16 @@ class Staging:
         self.diff_fd = os.open(DIFF, _OPEN_DIRECTORY, dir_fd=self.fd)
         self.attic_fd = os.open(_ATTIC, _OPEN_DIRECTORY, dir_fd=self.fd)
 
-    def _lock_new(self) -> None:
-        """Make a directory; if a sweep took it in the moment before the lock, make another."""
-        path = f"tmp/{_PREFIX}{os.urandom(8).hex()}"
-        os.mkdir(path, 0o700, dir_fd=self._data_fd)
-        try:
-            self.fd = os.open(path, _OPEN_DIRECTORY, dir_fd=self._data_fd)
-        except FileNotFoundError:
-            return
-        if _try_lock(self.fd) and _is_at(self.fd, self._data_fd, path):
-            self.path = path
-        else:
-            os.close(self.fd)
-
     def publish(self, layers: str, diff_id: Digest, unpacked: Unpacked) -> None:
         """Make the layer durable, and then visible as layers/MAPKEY/HEX (`layers` is the former two).
 
         One syncfs(2) stands for an fsync of every file. If the layer has come to be there
         meanwhile, this one is thrown away. Raises OSError.
         """
-        record = {
-            "schema": SCHEMA,
-            "diffId": str(diff_id),
-            "size": unpacked.size,
-            "entries": unpacked.entries,
-            "warnings": list(unpacked.warnings),
-        }
+        record = layer_record(diff_id, unpacked.size, unpacked.entries, unpacked.warnings)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         fd = os.open(RECORD, flags, 0o644, dir_fd=self.fd)
-        write_all(fd, jsonio.dumps(record).encode())
+        write_all(fd, record)
         os.close(fd)
         self._drop_attic()
         syscalls.syncfs(self.fd)
@@ -109,13 +90,39 @@ class Staging:
             os.close(fd)
 
 
+def make_locked_directory(data_fd: int, prefix: str) -> tuple[str, int]:
+    """Make a directory below tmp/ and lock it; return its path and its descriptor, which holds the lock."""
+    while True:
+        path = f"tmp/{prefix}{os.urandom(8).hex()}"
+        os.mkdir(path, 0o700, dir_fd=data_fd)
+        try:
+            fd = os.open(path, _OPEN_DIRECTORY, dir_fd=data_fd)
+        except FileNotFoundError:  # a sweep took it in the moment before the lock
+            continue
+        if _try_lock(fd) and _is_at(fd, data_fd, path):
+            return path, fd
+        os.close(fd)
+
+
+def layer_record(diff_id: Digest, size: int, entries: int, warnings: tuple[str, ...] = ()) -> bytes:
+    """Return the content of a layer's layer.json; `size` is the bytes of its files."""
+    record = {
+        "schema": SCHEMA,
+        "diffId": str(diff_id),
+        "size": size,
+        "entries": entries,
+        "warnings": list(warnings),
+    }
+    return jsonio.dumps(record).encode()
+
+
 def sweep(data_fd: int) -> None:
     """Throw away what owners that died have left."""
     tmp_fd = os.open("tmp", _OPEN_DIRECTORY, dir_fd=data_fd)
     names = os.listdir(tmp_fd)
     os.close(tmp_fd)
     for name in names:
-        if not name.startswith(_PREFIX):
+        if not name.startswith((_PREFIX, BUILD_PREFIX)):
             continue
         path = f"tmp/{name}"
         try:

@@ -41,6 +41,8 @@ def positional(name: str) -> list[str]:
 
 def sample(kind: Any) -> list[str]:
     """Return values an option of this kind takes."""
+    if isinstance(kind, dict):
+        kind = kind["choices"]
     if isinstance(kind, tuple):
         return [kind[0], kind[-1]]
     return {"int": ["7", "-1"], "text": ["value", "", "a=b", "--rm", "-"], "list": ["x", "", "k=v=w", "-e"]}[
@@ -56,6 +58,11 @@ def forms(spelling: str, kind: Any) -> Iterator[list[str]]:
             yield [f"{spelling}={value}"]
         yield [spelling, f"{spelling}=false"]
         yield [f"{spelling}=false", spelling]
+        return
+    if isinstance(kind, dict):  # a value only with an equals sign
+        yield [spelling]
+        for value in sample(kind):
+            yield [f"{spelling}={value}"]
         return
     for value in sample(kind):
         yield [spelling, value]

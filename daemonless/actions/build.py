@@ -1,0 +1,176 @@
+"""build: an image from a Dockerfile."""
+
+from __future__ import annotations
+
+import os
+
+from daemonless import clock, events, jsonio
+from daemonless.actions.create import find_image, have_layers
+from daemonless.actions.names import new_reference
+from daemonless.build.building import Builder
+from daemonless.build.publishing import Publisher, Times
+from daemonless.build.report import Plain, Quiet
+from daemonless.build.request import BuildRequest
+from daemonless.build.runjob import RunSettings
+from daemonless.build.sources import Sources
+from daemonless.build.steps import Steps
+from daemonless.build.trees import Tree
+from daemonless.build.workspace import Workspace
+from daemonless.containers import grammar
+from daemonless.containers.arguments import from_args
+from daemonless.containers.environment import proxies_of
+from daemonless.containers.request import RunRequest
+from daemonless.dockerfile.document import DockerfileError
+from daemonless.dockerfile.parse import parse
+from daemonless.errors import UsageError
+from daemonless.files import read_file, write_atomic
+from daemonless.images.leases import Lease
+from daemonless.isolation.userns import load_id_map
+from daemonless.oci.image import host_platform, parse_platform
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from daemonless.actions.args import Args
+    from daemonless.build.finishing import Finished
+    from daemonless.build.report import Report
+    from daemonless.images.store import Image
+
+
+def main(args: Args) -> int:
+    """Build the image and print its id."""
+    try:
+        built = _build(args)
+    except DockerfileError as error:
+        excerpt = error.excerpt()
+        if excerpt and not args.quiet:
+            os.write(2, f"{excerpt}\n".encode("utf-8", "backslashreplace"))
+        raise
+    print(built.id.partition(":")[2])
+    return 0
+
+
+def _build(args: Args) -> Finished:
+    directory = os.path.abspath(args.context or ".")
+    request = _request(args, directory)
+    id_map = load_id_map(os.getuid(), os.getgid())
+    report: Report = Quiet() if args.quiet or args.progress == "quiet" else Plain()
+
+    def obtain(name: str, platform: str) -> Image:
+        pull = RunRequest(image=name, pull=args.pull, platform=_parts(platform))
+        image = find_image(args, pull)
+        have_layers(args, image, id_map)
+        return image
+
+    root_fd = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    sources = Sources({"": Tree(fd=root_fd)}, {}, args.paths.cache)
+    with Lease(args.paths.data) as lease, Workspace(args.paths.data) as workspace, report:
+        publisher = Publisher(args.paths, id_map, lease)
+        steps = Steps(
+            args.paths,
+            id_map,
+            directory=workspace.path,
+            publisher=publisher,
+            sources=sources,
+            settings=_settings(args),
+            times=request.times,
+        )
+        builder = Builder(
+            args.paths,
+            request,
+            id_map,
+            lease=lease,
+            sources=sources,
+            steps=steps,
+            report=report,
+            obtain=obtain,
+            warn=args.warn,
+        )
+        builder.plan()
+        built = builder.build()
+    sources.save()
+    _write_results(args, request, built)
+    names = [str(reference) for reference in request.tags]
+    for name in names or [""]:
+        events.record(args.paths, "image", "build", built.id.partition(":")[2], name=name)
+    return built
+
+
+def _request(args: Args, directory: str) -> BuildRequest:
+    tags = tuple(new_reference(name) for name in args.tag)
+    if args.timestamp and args.source_date_epoch:
+        raise UsageError("--timestamp and --source-date-epoch cannot be used together")
+    arguments = dict(_argument(value) for value in args.build_arg)
+    said = (
+        args.source_date_epoch
+        or arguments.get("SOURCE_DATE_EPOCH")
+        or os.environ.get("SOURCE_DATE_EPOCH", "")
+    )
+    epoch, times = None, None
+    if args.timestamp:
+        epoch = clock.epoch_of(args.timestamp, "--timestamp")
+        times = Times(epoch=epoch, all=True)
+    elif said:
+        epoch = clock.epoch_of(said, "SOURCE_DATE_EPOCH")
+        times = Times(epoch=epoch) if args.rewrite_timestamp else None
+    path, data = _dockerfile(args, directory)
+    return BuildRequest(
+        dockerfile=parse(data, os.path.basename(path)),
+        target=args.target or "",
+        arguments=tuple(arguments.items()),
+        platform=parse_platform(args.platform) if args.platform else host_platform(),
+        build_platform=host_platform(),
+        tags=tags,
+        labels=tuple(grammar.key_value(value, "--label") for value in args.label),
+        annotations=tuple(grammar.key_value(value, "--annotation") for value in args.annotation),
+        format=args.format,
+        use_cache=not args.no_cache,
+        uncached_stages=args.no_cache_filter,
+        jobs=args.jobs or os.cpu_count() or 1,
+        epoch=epoch,
+        times=times,
+    )
+
+
+def _argument(text: str) -> tuple[str, str]:
+    """Return an argument and its value, the caller's variable if only a name is given."""
+    name, equals, value = text.partition("=")
+    if not name:
+        raise UsageError(f"--build-arg {text!r} is not NAME=VALUE")
+    return name, value if equals else os.environ.get(name, "")
+
+
+def _dockerfile(args: Args, directory: str) -> tuple[str, bytes]:
+    for path in args.file or [f"{directory}/Containerfile", f"{directory}/Dockerfile"]:
+        try:
+            return path, read_file(path)
+        except FileNotFoundError:
+            continue
+    raise UsageError(f"there is no Dockerfile in {directory}", "name it with --file")
+
+
+def _settings(args: Args) -> RunSettings:
+    """Return what the options say of RUN, in the words of `run`."""
+    request = from_args(args, warn=args.warn)
+    proxies = dict(entry.partition("=")[::2] for entry in proxies_of(os.environ))
+    return RunSettings(request=request, proxies=tuple(f"{k}={v}" for k, v in proxies.items()))
+
+
+def _parts(platform: str) -> tuple[str, str, str]:
+    if not platform:
+        return "", "", ""
+    parsed = parse_platform(platform)
+    return parsed.os, parsed.architecture, parsed.variant
+
+
+def _write_results(args: Args, request: BuildRequest, built: Finished) -> None:
+    if args.iidfile:
+        write_atomic(os.path.abspath(args.iidfile), built.id.encode(), durable=False, mode=0o644)
+    if args.metadata_file:
+        metadata = {
+            "containerimage.config.digest": built.id,
+            "containerimage.descriptor": built.descriptor.to_json(),
+            "containerimage.digest": built.digest,
+            **({"image.name": ",".join(map(str, request.tags))} if request.tags else {}),
+        }
+        text = jsonio.dumps(metadata) + "\n"
+        write_atomic(os.path.abspath(args.metadata_file), text.encode(), durable=False, mode=0o644)

@@ -1,0 +1,426 @@
+"""A build: stages planned, steps looked up in the cache or made, and an image of the last of them.
+
+The whole Dockerfile is evaluated before anything runs, so that mistakes are found first; what a
+stage needs is then a matter of its steps. Only stages that the target needs are planned at all.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+
+from daemonless import clock, jsonio
+from daemonless.build.finishing import Finished, finish
+from daemonless.build.origins import Origin
+from daemonless.build.report import TaskName
+from daemonless.build.request import BuildRequest
+from daemonless.build.scheduling import Job, Scheduler
+from daemonless.build.sources import Sources
+from daemonless.build.steps import Made, Steps
+from daemonless.config import Paths
+from daemonless.dockerfile.document import DockerfileError, Stage
+from daemonless.dockerfile.evaluate import Scope, evaluate
+from daemonless.dockerfile.steps import CopyWork, Evaluated, RunWork, Step
+from daemonless.errors import DaemonlessError, UsageError, printable
+from daemonless.images.build import MAX_LAYERS
+from daemonless.images.buildcache import BuildCache, StepLayer
+from daemonless.images.leases import Lease
+from daemonless.images.store import Image, ImageStore
+from daemonless.isolation.userns import IdMap
+from daemonless.layers.store import LayerStore
+from daemonless.oci.digest import Digest
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+    from typing import Any
+
+    from daemonless.build.report import Report
+
+_KEY_VERSION = 1
+_SCRATCH = "scratch"
+
+
+class _StageState:
+    """One stage: what is known of it before anything runs, and what has become of it."""
+
+    def __init__(self, stage: Stage, evaluated: Evaluated, base: int | None, image: Image | None) -> None:
+        self.stage = stage
+        self.evaluated = evaluated
+        self.base = base  # the stage it is built on
+        self.image = image  # or the image; neither: nothing
+        self.origins: dict[str, Origin] = {}  # by what --from or from= says
+        self.tasks: dict[int, TaskName] = {}  # by the step's index
+        self.layers: list[StepLayer] = []
+        self.history: list[dict[str, Any]] = []
+        self.created = ""
+        self.chain = ""  # what the stage has gone through, for the keys of steps that make no layer
+
+
+class Builder:
+    """One build of one platform."""
+
+    def __init__(
+        self,
+        paths: Paths,
+        request: BuildRequest,
+        id_map: IdMap,
+        *,
+        lease: Lease,
+        sources: Sources,
+        steps: Steps,
+        report: Report,
+        obtain: Callable[[str, str], Image],
+        warn: Callable[[str], None],
+    ) -> None:
+        """`obtain` returns the image of a name for a platform (empty: the build's), its layers unpacked."""
+        self._paths = paths
+        self._request = request
+        self._file = request.dockerfile
+        self._id_map = id_map
+        self._lease = lease
+        self._sources = sources
+        self._steps = steps
+        self._report = report
+        self._obtain = obtain
+        self._warn = warn
+        self._cache = BuildCache(paths.data)
+        self._unpacked = LayerStore(paths.data, id_map.key)
+        self._blobs = ImageStore(paths.data).blobs
+        self._scope = Scope(
+            self._file,
+            dict(request.arguments),
+            str(request.platform),
+            str(request.build_platform),
+            request.target,
+        )
+        self._bases = self._scope.bases()
+        self._stages: dict[int, _StageState] = {}
+        self._images: dict[tuple[str, str], Image] = {}
+        self._tasks = 0
+
+    def plan(self) -> None:
+        """Evaluate all stages that the target needs. Raises DockerfileError, or what `obtain` raises."""
+        self._target = self._find_target()
+        self._plan(self._target, ())
+        for name in self._scope.unused_build_args():
+            self._warn(f"--build-arg {printable(name)} is not used by this Dockerfile")
+
+    def build(self) -> Finished:
+        """Run what was planned and return the image. Raises DockerfileError or OSError."""
+        self.run()
+        return self._finish()
+
+    def run(self) -> None:
+        """Make all layers of the stages that were planned."""
+        scheduler = Scheduler(self._request.jobs, self._report.tick)
+        scheduler.run({number: self._run(state) for number, state in self._stages.items()})
+
+    @property
+    def layers(self) -> list[StepLayer]:
+        """The layers of the target, bottom first, once it has run."""
+        return self._stages[self._target].layers
+
+    # --- planning -----------------------------------------------------------------------------
+
+    def _find_target(self) -> int:
+        wanted = self._request.target
+        if not wanted:
+            return self._file.stages[-1].index
+        found = self._file.find(wanted)
+        if found is None:
+            names = [stage.name for stage in self._file.stages if stage.name]
+            raise UsageError(
+                f"{printable(self._file.name)} has no stage {printable(wanted)!r}",
+                f"its stages are {', '.join(names)}" if names else "none of its stages has a name",
+            )
+        return found.index
+
+    def _plan(self, number: int, path: tuple[int, ...]) -> None:
+        if number in self._stages:
+            return
+        stage = self._file.stages[number]
+        if number in path:
+            raise self._file.mistake("the stages need each other", first=stage.first)
+        name, platform = self._bases[number]
+        base = self._stage_called(name, before=number)
+        image = None
+        inherited = None
+        config: dict[str, Any] = {}
+        if base is not None:
+            self._plan(base, (*path, number))
+            inherited = self._stages[base].evaluated
+            config = inherited.config
+        elif name != _SCRATCH:
+            image = self._image(name, platform)
+            config = image.config["config"]
+        state = _StageState(stage, evaluate(stage, config, self._scope, inherited=inherited), base, image)
+        for step in state.evaluated.steps:
+            for wanted in _wanted(step):
+                if wanted not in state.origins:
+                    state.origins[wanted] = self._origin(wanted, step, (*path, number))
+        self._stages[number] = state
+        self._name_tasks(state)
+
+    def _stage_called(self, name: str, *, before: int) -> int | None:
+        if self._sources.is_context(name):
+            return None
+        for stage in reversed(self._file.stages[:before]):
+            if stage.name and stage.name == name.lower():
+                return stage.index
+        return None
+
+    def _image(self, name: str, platform: str) -> Image:
+        known = self._images.get((name, platform))
+        if known is None:
+            known = self._images[name, platform] = self._obtain(self._sources.image_name(name), platform)
+            self._lease.keep(*known.needs)
+        return known
+
+    def _origin(self, wanted: str, step: Step, path: tuple[int, ...]) -> Origin:
+        """Return where a step takes files from: a stage, a named context, or an image."""
+        if not wanted:
+            return Origin(context="")
+        if self._sources.is_context(wanted):
+            return Origin(context=wanted)
+        stage = self._file.find(wanted)
+        if stage is not None:
+            self._plan(stage.index, path)
+            return Origin(stage=stage.index)
+        if wanted.isdecimal():
+            raise self._file.mistake(f"there is no stage {wanted}", first=step.first)
+        return Origin(image=self._image(wanted, ""))
+
+    def _name_tasks(self, state: _StageState) -> None:
+        """Give numbers and titles to what the stage does."""
+        shown = [index for index, step in enumerate(state.evaluated.steps) if step.work is not None]
+        several = len(self._file.stages) > 1
+        label = f"{state.stage.name or f'stage-{state.stage.index}'} " if several else ""
+        for position, index in enumerate(shown, 1):
+            self._tasks += 1
+            title = f"[{label}{position}/{len(shown)}] {state.evaluated.steps[index].text}"
+            state.tasks[index] = TaskName(number=self._tasks, title=title)
+
+    # --- running ------------------------------------------------------------------------------
+
+    def _run(self, state: _StageState) -> Generator[Job | int, Any, None]:
+        """Make the stage's layers, one step after the other."""
+        yield from self._begin(state)
+        for index, step in enumerate(state.evaluated.steps):
+            task = state.tasks.get(index)
+            for wanted in _wanted(step):
+                origin = state.origins[wanted]
+                if origin.stage is not None:
+                    yield origin.stage
+            if step.work is None or task is None:
+                self._note(state, step)
+                continue
+            yield from self._make(state, step, task)
+
+    def _begin(self, state: _StageState) -> Generator[int, Any, None]:
+        if state.base is not None:
+            yield state.base
+            base = self._stages[state.base]
+            state.layers, state.history = list(base.layers), list(base.history)
+            state.created, state.chain = base.created, base.chain
+        elif state.image is not None:
+            state.layers = layers_of(state.image, self._unpacked)
+            state.history = list(state.image.config.get("history") or [])
+            state.created = state.image.created
+        if len(state.layers) > MAX_LAYERS:
+            raise self._too_many_layers(state.stage.first)
+
+    def _make(self, state: _StageState, step: Step, task: TaskName) -> Generator[Job | int, Any, None]:
+        """Put the step's layer on top of the stage's."""
+        if len(state.layers) >= MAX_LAYERS:
+            raise self._too_many_layers(step.first)
+        try:
+            layer, created = yield from self._layer_of(state, step, task)
+        except DaemonlessError as error:
+            raise self._failed(task, step, error) from error
+        state.layers.append(layer)
+        state.created = created
+        state.history.append(self._entry(step, created))
+
+    def _layer_of(
+        self, state: _StageState, step: Step, task: TaskName
+    ) -> Generator[Job | int, Any, tuple[StepLayer, str]]:
+        """Find the step's layer in the cache, or have it made; return when that was, too.
+
+        Files of another stage are known by that stage's layers first, which costs nothing, and only
+        then by what is in them.
+        """
+        origins = {name: self._resolve(origin) for name, origin in state.origins.items()}
+        prepared = self._steps.prepare(step, origins)
+        keys = [self._key(state, step, prepared.content)]
+        found = self._find(state, keys[0])
+        reader = self._steps.reader(step, prepared) if self._may_use_cache(state) else None
+        if found is None and reader is not None:
+            keys.append(self._key(state, step, (yield self._job(task, reader))))
+            found = self._find(state, keys[1])
+        if found is not None:
+            layer, created = found
+            self._report.done(task, "CACHED")
+            keys = keys[:-1]  # under the last one it is there
+        else:
+            self._report.started(task)
+            config = {**self._config(state), "config": step.config}
+            start = self._steps.starter(step, prepared, tuple(self._lowers(state)), config)
+            made = Made.from_json((yield self._job(task, start)))
+            for line in made.warnings:
+                self._report.say(f"{task.title}: {line}")
+            layer, created = made.layer, self._now()
+            self._report.done(task)
+        for key in keys:
+            self._cache.add(key, step.text, created, layer)
+        return layer, created
+
+    def _job(self, task: TaskName, start: Callable[[int], Any]) -> Job:
+        return Job(start=start, output=lambda data: self._report.printed(task, data))
+
+    def _note(self, state: _StageState, step: Step) -> None:
+        """Take a step into account that changes only the config; the cache remembers when it was made."""
+        key = state.chain = self._key(state, step, "")
+        cached = self._cache.find(key) if self._may_use_cache(state) else None
+        created = cached.created if cached and self._request.epoch is None else self._now()
+        if cached is None:
+            self._cache.add(key, step.text, created, None)
+        state.created = created
+        state.history.append({**self._entry(step, created), "empty_layer": True})
+
+    def _find(self, state: _StageState, key: str) -> tuple[StepLayer, str] | None:
+        """Return the layer that a step gave before, and when, if it is still here."""
+        if not self._may_use_cache(state):
+            return None
+        cached = self._cache.find(key)
+        if cached is None or cached.layer is None:
+            return None
+        layer = cached.layer
+        self._lease.keep(layer.descriptor.digest, layer.diff_id)
+        if not self._unpacked.has(layer.diff_id):
+            return None
+        if not self._blobs.has(layer.descriptor.digest, layer.descriptor.size):
+            return None
+        return layer, cached.created if self._request.epoch is None else self._now()
+
+    def _may_use_cache(self, state: _StageState) -> bool:
+        names = (state.stage.name, str(state.stage.index))
+        return self._request.use_cache and not any(name in self._request.uncached_stages for name in names)
+
+    def _key(self, state: _StageState, step: Step, content: str) -> str:
+        """Return the key of a step: a digest of all that its result depends on.
+
+        That is the layers below, the instruction as it was evaluated, and the files it takes. COPY --link
+        depends on no layer; a step that makes none depends on those before it, too.
+        """
+        times = self._request.times
+        parts: list[Any] = [
+            _KEY_VERSION,
+            str(self._request.platform),
+            []
+            if isinstance(step.work, CopyWork) and step.work.link
+            else [each.diff_id for each in state.layers],
+            step.key or step.created_by,
+            content,
+            self._steps.settings_key if isinstance(step.work, RunWork) else "",
+            [times.epoch, times.all] if times and step.work is not None else None,
+            state.chain if step.work is None else "",
+        ]
+        return sha256(jsonio.dumps(parts).encode("utf-8", "surrogateescape")).hexdigest()
+
+    def _resolve(self, origin: Origin) -> Origin:
+        """Return an origin with the layers it has by now, from the top."""
+        if origin.stage is not None:
+            layers = self._stages[origin.stage].layers
+        elif origin.image is not None:
+            layers = layers_of(origin.image, self._unpacked)
+        else:
+            return origin
+        lowers = tuple(self._unpacked.path(layer.diff_id) for layer in reversed(layers))
+        diff_ids = jsonio.dumps([layer.diff_id for layer in layers])
+        return origin.replace(lowers=lowers, identity=sha256(diff_ids.encode()).hexdigest())
+
+    def _lowers(self, state: _StageState) -> list[str]:
+        return [self._unpacked.path(layer.diff_id) for layer in reversed(state.layers)]
+
+    def _now(self) -> str:
+        epoch = self._request.epoch
+        return clock.timestamp(None if epoch is None else epoch * 10**9)
+
+    def _entry(self, step: Step, created: str) -> dict[str, Any]:
+        entry: dict[str, Any] = {"created": created, "created_by": step.created_by}
+        if step.author:
+            entry["author"] = step.author
+        return entry
+
+    def _failed(self, task: TaskName, step: Step, error: DaemonlessError) -> DaemonlessError:
+        self._report.failed(task, error.message)
+        if isinstance(error, DockerfileError):
+            return error
+        failure = self._file.mistake(error.message, error.hint, first=step.first, last=step.last)
+        failure.exit_status = error.exit_status
+        return failure
+
+    def _too_many_layers(self, line: int) -> DaemonlessError:
+        return self._file.mistake(
+            f"the image would have more than {MAX_LAYERS} layers",
+            "join some instructions, or build on an image with fewer",
+            first=line,
+        )
+
+    # --- the image ----------------------------------------------------------------------------
+
+    def _config(self, state: _StageState) -> dict[str, Any]:
+        """Return the config document of a stage's image, without history and rootfs."""
+        platform = self._request.platform
+        document: dict[str, Any] = {"architecture": platform.architecture, "os": platform.os}
+        if platform.variant:
+            document["variant"] = platform.variant
+        if state.image is not None:
+            for name in ("architecture", "variant", "os", "os.version", "os.features"):
+                if name in state.image.config:
+                    document[name] = state.image.config[name]
+        elif state.base is not None:
+            document = {**self._config(self._stages[state.base])}
+            document.pop("config")
+        return {**document, "config": dict(state.evaluated.config)}
+
+    def _finish(self) -> Finished:
+        state = self._stages[self._target]
+        document = self._config(state)
+        if self._request.labels:
+            labels = {**(document["config"].get("Labels") or {}), **dict(self._request.labels)}
+            document["config"]["Labels"] = labels
+        created = state.created if self._request.epoch is None and state.created else self._now()
+        author = {"author": state.evaluated.author} if state.evaluated.author else {}
+        return finish(
+            self._paths,
+            self._id_map.key,
+            self._lease,
+            {"created": created, **author, **document, "history": state.history},
+            state.layers,
+            format=self._request.format,
+            annotations=self._request.annotations,
+            references=self._request.tags,
+        )
+
+
+def layers_of(image: Image, unpacked: LayerStore) -> list[StepLayer]:
+    """Return an image's layers, bottom first; they must be unpacked."""
+    return [
+        StepLayer(descriptor=descriptor, diff_id=Digest(diff_id), size=unpacked.size(diff_id))
+        for descriptor, diff_id in zip(image.layers, image.diff_ids, strict=True)
+    ]
+
+
+def _wanted(step: Step) -> list[str]:
+    """Return what a step names as where it takes files from; an empty name is the context."""
+    work = step.work
+    if isinstance(work, CopyWork):
+        return [work.from_] if work.sources else []
+    if isinstance(work, RunWork):
+        return [
+            mount.from_
+            for mount in work.mounts
+            if mount.type in ("bind", "cache") and (mount.from_ or mount.type == "bind")
+        ]
+    return []

@@ -1,0 +1,31 @@
+"""What `build` was asked for, once all of it has been read and checked."""
+
+from __future__ import annotations
+
+from daemonless.build.publishing import Times
+from daemonless.oci.image import Platform
+from daemonless.oci.reference import Reference
+from daemonless.record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from daemonless.dockerfile.document import Dockerfile
+
+
+class BuildRequest(Record):
+    """One image to be built, for one platform."""
+
+    dockerfile: Dockerfile
+    target: str = ""  # a stage's name or number; empty: the last one
+    arguments: tuple[tuple[str, str], ...] = ()  # --build-arg
+    platform: Platform
+    build_platform: Platform  # this machine's
+    tags: tuple[Reference, ...] = ()
+    labels: tuple[tuple[str, str], ...] = ()
+    annotations: tuple[tuple[str, str], ...] = ()
+    format: str = "oci"  # or docker
+    use_cache: bool = True
+    uncached_stages: tuple[str, ...] = ()  # --no-cache-filter
+    jobs: int = 2  # processes at a time
+    epoch: int | None = None  # seconds; of everything that tells when it was made
+    times: Times | None = None  # of the files in new layers

@@ -1,0 +1,52 @@
+"""The build contexts of one build, opened when they are first needed."""
+
+from __future__ import annotations
+
+import os
+
+from daemonless.build.index import ContentIndex, open_index
+from daemonless.build.trees import Tree
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Sources:
+    """The context that the command named, and those of --build-context by their names."""
+
+    def __init__(self, trees: Mapping[str, Tree], images: Mapping[str, str], cache: str) -> None:
+        """`trees` has the main context under an empty name; `images` are names that stand for images."""
+        self._trees = trees
+        self._images = images
+        self._cache = cache
+        self._indexes: dict[int, ContentIndex] = {}
+
+    def is_context(self, name: str) -> bool:
+        """Return whether a name stands for files that are no image."""
+        return name in self._trees
+
+    def image_name(self, name: str) -> str:
+        """Return the image that a name of the Dockerfile stands for."""
+        return self._images.get(name, name)
+
+    def tree(self, name: str) -> Tree:
+        """Return the files of a context."""
+        return self._trees[name]
+
+    def index(self, tree: Tree) -> ContentIndex:
+        """Return what is known of the content of a context's files."""
+        found = self._indexes.get(tree.fd)
+        if found is None:
+            found = self._indexes[tree.fd] = open_index(self._cache, tree.fd)
+        return found
+
+    def save(self) -> None:
+        """Keep what was found out of their content, for the next build."""
+        for index in self._indexes.values():
+            index.save()
+
+    def close(self) -> None:
+        """Close the trees."""
+        for tree in self._trees.values():
+            os.close(tree.fd)

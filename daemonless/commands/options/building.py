@@ -1,0 +1,180 @@
+"""What `build` is told of the image, the context and the cache."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import typer
+
+_IMAGE = "Image"
+_FILES = "Files"
+_CACHE = "Cache"
+
+Tag = Annotated[
+    list[str] | None,
+    typer.Option("--tag", "-t", metavar="NAME", help="Name the image; repeatable.", rich_help_panel=_IMAGE),
+]
+Target = Annotated[
+    str | None,
+    typer.Option(
+        "--target", metavar="STAGE", help="Build this stage, by name or number.", rich_help_panel=_IMAGE
+    ),
+]
+BuildArg = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--build-arg",
+        metavar="NAME=VALUE",
+        help="Set an ARG of the Dockerfile; NAME alone takes the value of your environment; repeatable.",
+        rich_help_panel=_IMAGE,
+    ),
+]
+BuildArgFile = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--build-arg-file",
+        metavar="FILE",
+        help="Set ARGs from the NAME=VALUE lines of a file; repeatable.",
+        rich_help_panel=_IMAGE,
+    ),
+]
+Label = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--label", metavar="KEY=VALUE", help="Give the image a label; repeatable.", rich_help_panel=_IMAGE
+    ),
+]
+Annotation = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--annotation",
+        metavar="KEY=VALUE",
+        help="Annotate the image's manifest; repeatable.",
+        rich_help_panel=_IMAGE,
+    ),
+]
+Format = Annotated[
+    Literal["oci", "docker"],
+    typer.Option("--format", help="The kind of manifest and config to write.", rich_help_panel=_IMAGE),
+]
+Timestamp = Annotated[
+    str | None,
+    typer.Option(
+        "--timestamp",
+        metavar="SECONDS",
+        help="Date the image and all its new files to this second since 1970, for the same digest each time.",
+        rich_help_panel=_IMAGE,
+    ),
+]
+SourceDateEpoch = Annotated[
+    str | None,
+    typer.Option(
+        "--source-date-epoch",
+        metavar="SECONDS",
+        help="Date the image to this second, and let none of its new files be newer; "
+        "$SOURCE_DATE_EPOCH if not given.",
+        rich_help_panel=_IMAGE,
+    ),
+]
+RewriteTimestamp = Annotated[
+    bool,
+    typer.Option(
+        "--rewrite-timestamp/--no-rewrite-timestamp",
+        help="Let --source-date-epoch change the times of files, too.",
+        rich_help_panel=_IMAGE,
+    ),
+]
+File = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--file",
+        "-f",
+        metavar="FILE",
+        help="Read this Dockerfile, an address, or - for standard input; "
+        "if not given, Containerfile or Dockerfile of the context.",
+        rich_help_panel=_FILES,
+    ),
+]
+IgnoreFile = Annotated[
+    str | None,
+    typer.Option(
+        "--ignorefile",
+        metavar="FILE",
+        help="Read this file instead of .dockerignore.",
+        rich_help_panel=_FILES,
+    ),
+]
+BuildContext = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--build-context",
+        metavar="NAME=PLACE",
+        help="Let --from=NAME mean a directory, an address, or docker-image://IMAGE; repeatable.",
+        rich_help_panel=_FILES,
+    ),
+]
+Iidfile = Annotated[
+    str | None,
+    typer.Option(
+        "--iidfile", metavar="FILE", help="Write the image's ID to this file.", rich_help_panel=_FILES
+    ),
+]
+MetadataFile = Annotated[
+    str | None,
+    typer.Option(
+        "--metadata-file",
+        metavar="FILE",
+        help="Write digests and name of the image to this file, as JSON.",
+        rich_help_panel=_FILES,
+    ),
+]
+BuildSecret = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--secret",
+        metavar="id=ID,src=FILE",
+        help="Let RUN --mount=type=secret have a file, or with env=NAME a variable; repeatable.",
+        rich_help_panel=_FILES,
+    ),
+]
+Ssh = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--ssh",
+        metavar="ID=PATH",
+        help="Let RUN --mount=type=ssh have your agent (default), its socket, or keys; repeatable.",
+        rich_help_panel=_FILES,
+    ),
+]
+NoCache = Annotated[bool, typer.Option("--no-cache", help="Make all steps anew.", rich_help_panel=_CACHE)]
+NoCacheFilter = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--no-cache-filter",
+        metavar="STAGE",
+        help="Make the steps of this stage anew; repeatable.",
+        rich_help_panel=_CACHE,
+    ),
+]
+Jobs = Annotated[
+    int | None,
+    typer.Option(
+        "--jobs",
+        metavar="NUMBER",
+        help="Make so many steps at a time; as many as there are processors if not given.",
+        rich_help_panel=_CACHE,
+    ),
+]
+Progress = Annotated[
+    Literal["auto", "plain", "tty", "rawjson", "quiet"],
+    typer.Option("--progress", help="How to show what happens; auto asks whether stderr is a terminal."),
+]
+Allow = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--allow",
+        metavar="ENTITLEMENT",
+        help="Allow security.insecure, for RUN --security=insecure, or network.host; repeatable.",
+        rich_help_panel="Privileges and namespaces",
+    ),
+]

@@ -1,0 +1,206 @@
+"""build: the cache, the graph of stages, what a failure or a kill leaves, and reproducible images."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from harness import Cli, eventually, processes
+
+Context = Callable[..., Path]
+
+
+@pytest.fixture
+def context(tmp_path: Path, image: str) -> Context:
+    """Make a build context: a Dockerfile that begins with the starter image, and files."""
+    count = 0
+
+    def make(dockerfile: str, **files: str) -> Path:
+        nonlocal count
+        count += 1
+        directory = tmp_path / f"context-{count}"
+        directory.mkdir()
+        (directory / "Dockerfile").write_text(dockerfile.replace("BASE", image))
+        for name, text in files.items():
+            (directory / name).write_text(text)
+        return directory
+
+    return make
+
+
+def steps(stderr: str) -> dict[str, str]:
+    """Return how each step ended, by its title without the numbers: CACHED, DONE or ERROR."""
+    titles = {n: re.sub(r"^\[[^]]*\] ", "", t) for n, t in re.findall(r"^#(\d+) (\[.*)$", stderr, re.M)}
+    return {titles[n]: end for n, end in re.findall(r"^#(\d+) (CACHED|DONE|ERROR)", stderr, re.M)}
+
+
+def test_an_image_of_two_stages(cli: Cli, context: Context) -> None:
+    place = context(
+        """
+        FROM BASE AS work
+        ENV A=1
+        WORKDIR /src
+        COPY hello .
+        RUN echo "$A $(cat hello)" > out
+        FROM BASE
+        COPY --from=work /src/out /final
+        LABEL stage=last
+        CMD ["cat", "/final"]
+        """,
+        hello="hi\n",
+    )
+    built = cli("build", "--tag", "two-stages", str(place))
+    assert re.fullmatch(r"[0-9a-f]{64}\n", built.stdout)
+    assert cli("run", "--rm", "--network=none", "two-stages").stdout == "1 hi\n"
+    assert cli.inspect("two-stages", "{{.Id}} {{.Config.Labels.stage}}").split() == [
+        built.stdout.strip(),
+        "last",
+    ]
+    history = cli("history", "--no-trunc", "--format", "{{.CreatedBy}}", "two-stages").lines
+    assert history[:2] == ['CMD ["cat" "/final"]', "LABEL stage=last"]
+    cli("rmi", "two-stages")
+
+
+def test_the_second_build_makes_nothing_and_gives_the_same_image(cli: Cli, context: Context) -> None:
+    place = context("FROM BASE\nCOPY a /a\nRUN cat /a > /b\nENV X=1\n", a="1")
+    first = cli("build", str(place))
+    second = cli("build", str(place))
+    assert second.stdout == first.stdout
+    assert set(steps(first.stderr).values()) == {"DONE"}
+    assert set(steps(second.stderr).values()) == {"CACHED"}
+    (place / "a").write_text("2")
+    third = cli("build", str(place))
+    assert third.stdout != first.stdout
+    assert set(steps(third.stderr).values()) == {"DONE"}
+    os.utime(place / "a", (1, 1))  # times are not content
+    assert cli("build", str(place)).stdout == third.stdout
+    assert set(steps(cli("build", "--no-cache", str(place)).stderr).values()) == {"DONE"}
+
+
+def test_a_changed_file_makes_only_what_depends_on_it_anew(cli: Cli, context: Context) -> None:
+    place = context("FROM BASE\nRUN touch /x\nCOPY a /a\nRUN touch /y\n", a="1")
+    cli("build", str(place))
+    (place / "a").write_text("2")
+    assert steps(cli("build", str(place)).stderr) == {
+        "RUN touch /x": "CACHED",
+        "COPY a /a": "DONE",
+        "RUN touch /y": "DONE",
+    }
+
+
+def test_stages_that_the_target_does_not_need_are_not_built(cli: Cli, context: Context) -> None:
+    place = context(
+        """
+        FROM BASE AS unused
+        RUN exit 9
+        FROM BASE AS wanted
+        RUN touch /wanted
+        FROM wanted AS last
+        RUN exit 8
+        """
+    )
+    built = cli("build", "--target", "wanted", str(place))
+    assert steps(built.stderr) == {"RUN touch /wanted": "DONE"}
+    failed = cli("build", "--target", "wante", str(place), status=125)
+    assert "no stage 'wante'" in failed.stderr
+
+
+def test_stages_that_do_not_need_each_other_run_side_by_side(cli: Cli, context: Context) -> None:
+    """Each waits for a file of the other's, by way of a cache mount: one after the other they never end."""
+    meet = (
+        "RUN --mount=type=cache,target=/c,id=meet touch /c/{0}; i=0; while ! [ -e /c/{1} ]; do "
+        "sleep 0.05; i=$((i+1)); [ $i -lt 200 ] || exit 5; done"
+    )
+    place = context(
+        f"FROM BASE AS a\n{meet.format('a', 'b')}\nFROM BASE AS b\n{meet.format('b', 'a')}\n"
+        "FROM BASE\nCOPY --from=a /etc /a\nCOPY --from=b /etc /b\n"
+    )
+    cli("build", "--no-cache", "--jobs", "2", "--network", "none", str(place))
+
+
+def test_a_failing_command(cli: Cli, context: Context) -> None:
+    place = context("FROM BASE\nRUN touch /kept\nRUN echo before; echo told >&2; exit 7\n")
+    before = cli("images", "--all", "--quiet").stdout
+    failed = cli("build", "--tag", "never", str(place), status=7)
+    assert failed.stdout == ""
+    assert re.search(r"^#2 \d+\.\d+ told$", failed.stderr, re.M)
+    assert ">>> RUN echo before" in failed.stderr
+    assert failed.stderr.endswith("Error: Dockerfile:3: the command failed with exit status 7\n")
+    assert cli("images", "--all", "--quiet").stdout == before
+    assert cli("image", "exists", "never", status=1)
+    again = cli("build", str(place), status=7)
+    assert steps(again.stderr)["RUN touch /kept"] == "CACHED"
+
+
+def test_quiet_and_the_files_with_results(cli: Cli, context: Context, tmp_path: Path) -> None:
+    place = context("FROM BASE\nRUN echo something\n")
+    built = cli(
+        *("build", "--quiet", "--tag", "one", "--tag", "two:2", "--iidfile", str(tmp_path / "iid")),
+        *("--metadata-file", str(tmp_path / "metadata"), str(place)),
+    )
+    assert built.stderr == ""
+    assert (tmp_path / "iid").read_text() == f"sha256:{built.stdout.strip()}"
+    metadata = json.loads((tmp_path / "metadata").read_text())
+    assert metadata["containerimage.config.digest"] == f"sha256:{built.stdout.strip()}"
+    assert metadata["containerimage.digest"] == cli.inspect("one", "{{.Digest}}")
+    assert metadata["image.name"] == "docker.io/library/one:latest,docker.io/library/two:2"
+    assert cli.inspect("two:2", "{{.Id}}") == built.stdout.strip()
+    cli("rmi", "one", "two:2")
+
+
+def _begun(process: subprocess.Popen[bytes], text: bytes) -> None:
+    """Wait until a build has printed a line with `text`."""
+    assert process.stderr
+    deadline = time.monotonic() + 20
+    while text not in (line := process.stderr.readline()):
+        assert line, "it ended"
+        assert time.monotonic() < deadline
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_build_that_is_ended_leaves_nothing_but_a_cache(
+    cli: Cli, context: Context, number: signal.Signals
+) -> None:
+    place = context(f"FROM BASE\nRUN touch /{number.name}\nRUN echo running; sleep 100\n")
+    process = cli.start("build", "--tag", "never", str(place))
+    _begun(process, b" running\n")
+    assert cli("ps", "--all", "--quiet").stdout == ""
+    process.send_signal(number)
+    process.wait(10)
+    eventually(lambda: not processes(), 10, "something of the build runs on")
+    assert cli("image", "exists", "never", status=1)
+    (place / "Dockerfile").write_text((place / "Dockerfile").read_text().replace("sleep 100", "true"))
+    assert steps(cli("build", str(place)).stderr)[f"RUN touch /{number.name}"] == "CACHED"
+    assert os.listdir(cli.root / "tmp") == []
+
+
+def test_prune_keeps_what_the_cache_can_give_again(cli: Cli, context: Context) -> None:
+    place = context("FROM BASE\nRUN echo pruned > /x\n")
+    built = cli("build", "--tag", "gone", str(place))
+    cli("rmi", "gone")
+    cli("image", "prune", "--force")
+    again = cli("build", str(place))
+    assert set(steps(again.stderr).values()) == {"CACHED"}
+    assert again.stdout == built.stdout
+
+
+@pytest.mark.parametrize("option", ["--timestamp=1700000000", "--source-date-epoch=1700000000"])
+def test_the_same_digest_elsewhere_and_later(fresh: Cli, cli: Cli, context: Context, option: str) -> None:
+    """Another store, another directory, other times of the files: the same image."""
+    text = "FROM BASE\nCOPY d* /d/\nWORKDIR /w\nRUN date > /dev/null; echo x > y; mkdir z; ln y z/l\n"
+    first, second = context(text, d1="1", d2="2"), context(text, d2="2", d1="1")
+    os.utime(second / "d1", (1600000000, 1600000000))
+    digests = []
+    for command, place in ((cli, first), (fresh, second)):
+        command("build", "--tag", "same", "--no-cache", option, str(place))
+        digests.append(command.inspect("same", "{{.Digest}}"))
+        assert command.inspect("same", "{{.Created}}").startswith("2023-11-14T22:13:20")
+        time.sleep(1.1)
+    assert digests[0] == digests[1]
