@@ -79,8 +79,6 @@ def copy_into(
     owner = None
     if work.chown:
         owner = resolve_owner(root_fd if names_fd < 0 else names_fd, work.chown)
-    elif not selection.tree.owners:
-        owner = (0, 0)
     if single_id:
         owner = os.geteuid(), os.getegid()
     copier = _Copier(root_fd, selection, work, owner, now_ns)
@@ -102,9 +100,10 @@ class _Copier:
         self.omitted = Omissions()
         self._root_fd = root_fd
         self._selection = selection
-        self._source_fd = selection.tree.fd
+        self._source_fd = -1  # of the tree that the current root is in
         self._destination = work.destination
-        self._owner = owner
+        self._given = owner
+        self._owner = owner  # of what is in the current root; None is its own
         self._change = parse_mode(work.chmod) if work.chmod else None
         self._now_ns = now_ns
         self._own = (os.geteuid(), os.getegid())
@@ -129,10 +128,13 @@ class _Copier:
                 f"to put them into a directory, end it with a slash: {printable(path)}/",
             )
         for root in roots:
+            self._source_fd = root.tree.fd
+            self._owner = self._given or (None if root.tree.owners else (0, 0))
             if root.is_directory:
                 self._copy_directory(root, at)
             else:
                 self._copy_root_file(root, *self._place(at, root.name, is_directory))
+        self._owner = self._given or (0, 0)
         for name, content in self._selection.inline:
             self._write_inline(content, *self._place(at, name.rpartition("/")[2], is_directory))
 

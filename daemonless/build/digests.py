@@ -41,17 +41,18 @@ class _Digester:
     def __init__(self, selection: Selection, work: CopyWork, index: ContentIndex) -> None:
         self._selection = selection
         self._index = index
-        self._tree = selection.tree
-        self._has_owner = self._tree.owners and not work.chown
+        self._keeps_owners = not work.chown
+        self._has_owner = False
         self._has_mode = not is_absolute(work.chmod)
         self._unheard = Omissions()  # the copy says what is left out
         self._hash = sha256(_VERSION)
 
     def digest(self) -> str:
         for root in self._selection.roots:
+            self._has_owner = root.tree.owners and self._keeps_owners
             self._add(b"R", root.name.encode("utf-8", "surrogateescape"), b"d" if root.is_directory else b"f")
             for directory in root.directories:
-                self._add_directory(directory, named=root.is_directory)
+                self._add_directory(root.tree.fd, directory, named=root.is_directory)
         for name, content in self._selection.inline:
             self._add(b"I", os.fsencode(name), content.encode("utf-8", "surrogateescape"))
         return self._hash.hexdigest()
@@ -64,9 +65,9 @@ class _Digester:
         mode = status.st_mode if self._has_mode else stat.S_IFMT(status.st_mode)
         return b"%o %d:%d" % ((mode, status.st_uid, status.st_gid) if self._has_owner else (mode, 0, 0))
 
-    def _add_directory(self, directory: Directory, *, named: bool) -> None:
+    def _add_directory(self, tree_fd: int, directory: Directory, *, named: bool) -> None:
         """Add a directory, if it has a name of its own in the copy, and the files in it."""
-        fd = open_directory(self._tree.fd, directory.source)
+        fd = open_directory(tree_fd, directory.source)
         try:
             if named:
                 self._add(

@@ -41,6 +41,7 @@ class Tree(Record):
     ignore: Ignore | None = None
     owners: bool = False  # whether owners of files count (a stage or image) or are made 0:0 (a context)
     name: str = "the context"  # in messages: "no such file in NAME"
+    file: str = ""  # of a tree that was made for one file: what it is called
 
     def hides(self, path: str) -> bool:
         """Return whether .dockerignore leaves out the file or directory `path` itself."""

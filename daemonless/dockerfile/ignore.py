@@ -12,11 +12,8 @@ from __future__ import annotations
 import posixpath
 import re
 
+from daemonless.dockerfile.patterns import compiled
 from daemonless.errors import UsageError, printable
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 
 class IgnoreMatcher:
@@ -89,8 +86,8 @@ class _Pattern:
         if len(cleaned) > 1:
             cleaned = cleaned.lstrip("/")
         self.text = "!" * self.includes + cleaned
-        self._components = [None if "**" in part else _compiled(part) for part in cleaned.split("/")]
-        self.matches = _compiled(cleaned)
+        self._components = [None if "**" in part else compiled(part) for part in cleaned.split("/")]
+        self.matches = compiled(cleaned)
 
     def reaches_below(self, directory: str) -> bool:
         """Return whether it can match something below a directory."""
@@ -101,65 +98,3 @@ class _Pattern:
             if not component(part):
                 return False
         return len(self._components) > len(parts)
-
-
-_WILD = frozenset("*?[\\")
-
-
-def _compiled(pattern: str) -> Callable[[str], bool]:
-    if not _WILD.intersection(pattern):
-        return pattern.__eq__
-    match = re.compile(_expression(pattern), re.DOTALL).fullmatch
-    return lambda path: match(path) is not None
-
-
-def _expression(pattern: str) -> str:
-    """Return the regular expression of a pattern. Raises ValueError."""
-    out = []
-    at = 0
-    while at < len(pattern):
-        char = pattern[at]
-        at += 1
-        if char == "*" and pattern.startswith("*", at):
-            at += 1 + pattern.startswith("/", at + 1)
-            out.append(".*" if at >= len(pattern) else "(?:.*/)?")
-        elif char == "*":
-            out.append("[^/]*")
-        elif char == "?":
-            out.append("[^/]")
-        elif char == "[":
-            expression, at = _class(pattern, at)
-            out.append(expression)
-        else:
-            if char == "\\":
-                char, at = _one(pattern, at - 1)
-            out.append(re.escape(char))
-    return "".join(out)
-
-
-def _class(pattern: str, at: int) -> tuple[str, int]:
-    """Return the expression of the class whose `[` is before `at`, and where it ends."""
-    negated = pattern.startswith("^", at)
-    at += negated
-    ranges: list[str] = []
-    while not (ranges and pattern.startswith("]", at)):
-        low, at = _one(pattern, at, refused="-]")
-        high = low
-        if pattern.startswith("-", at):
-            high, at = _one(pattern, at + 1, refused="-]")
-        ranges.append(f"{re.escape(low)}-{re.escape(high)}" if low <= high else "")
-    inner = "".join(ranges)
-    if not inner:  # only ranges that hold nothing
-        return ("." if negated else "(?!)"), at + 1
-    return f"[{'^' * negated}{inner}]", at + 1
-
-
-def _one(pattern: str, at: int, refused: str = "") -> tuple[str, int]:
-    """Return a character that may be escaped, and where it ends."""
-    if at < len(pattern) and pattern[at] in refused:
-        raise ValueError("a range lacks an end")
-    if pattern.startswith("\\", at):
-        at += 1
-    if at >= len(pattern):
-        raise ValueError("it ends too early")
-    return pattern[at], at + 1
