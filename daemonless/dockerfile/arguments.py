@@ -58,6 +58,7 @@ class Arguments:
         self, dockerfile: Dockerfile, given: Mapping[str, str], predefined: Mapping[str, str]
     ) -> None:
         self.given = given
+        self.predefined = predefined
         self.declared: set[str] = set()
         self.defaults: dict[str, str] = {**predefined, **{k: v for k, v in given.items() if k in predefined}}
         for instruction in dockerfile.arguments:

@@ -155,6 +155,7 @@ class _Evaluation:
                 config=self.config,
                 work=work,
                 author=self.author,
+                undefined=tuple(sorted(words.missing - set(self._declared))),
             )
         )
 

@@ -127,6 +127,7 @@ class _Reader:
         self.directives: dict[str, str] = {}
         self.warnings: list[Warning] = []
         self._at = 0  # lines taken
+        self._directive_lines = 0
         decoded = text[:MAX_SIZE].removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape")
         self._raw = decoded.removesuffix("\n").split("\n")
         self.lines = [line.rstrip("\r") for line in self._raw]
@@ -156,6 +157,7 @@ class _Reader:
                 )
             self.directives[key] = value
             self.escape = self.directives.get("escape", self.escape)
+            self._directive_lines = number
 
     def instructions(self) -> list[Instruction]:
         """Return all of them."""
@@ -171,7 +173,7 @@ class _Reader:
     def _comments_above(self, first: int) -> tuple[str, ...]:
         """Return the comment that ends right above a line; `#` alone separates as an empty line does."""
         found: list[str] = []
-        for line in reversed(self.lines[: first - 1]):
+        for line in reversed(self.lines[self._directive_lines : first - 1]):
             text = line.strip(_BLANKS)
             if not text.startswith("#") or text == "#":
                 break

@@ -73,6 +73,7 @@ class Step(Record):
     config: dict[str, Any]  # the image's `config` section after it
     work: RunWork | CopyWork | WorkdirWork | None = None  # None: it changes the config only
     author: str = ""
+    undefined: tuple[str, ...] = ()  # variables it uses that nothing declares, sorted
 
 
 class Evaluated(Record):
