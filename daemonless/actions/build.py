@@ -8,9 +8,8 @@ from daemonless import clock, events, jsonio
 from daemonless.actions.create import find_image, have_layers
 from daemonless.actions.names import new_reference
 from daemonless.build.building import Builder
-from daemonless.build.publishing import Publisher, Times
 from daemonless.build.report import Plain, Quiet
-from daemonless.build.request import BuildRequest
+from daemonless.build.request import BuildRequest, Times
 from daemonless.build.runjob import RunSettings
 from daemonless.build.sources import Sources
 from daemonless.build.steps import Steps
@@ -64,12 +63,11 @@ def _build(args: Args) -> Finished:
     root_fd = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     sources = Sources({"": Tree(fd=root_fd)}, {}, args.paths.cache)
     with Lease(args.paths.data) as lease, Workspace(args.paths.data) as workspace, report:
-        publisher = Publisher(args.paths, id_map, lease)
         steps = Steps(
             args.paths,
             id_map,
             directory=workspace.path,
-            publisher=publisher,
+            lease=lease,
             sources=sources,
             settings=_settings(args),
             times=request.times,

@@ -21,8 +21,8 @@ from daemonless.dockerfile.document import DockerfileError, Stage
 from daemonless.dockerfile.evaluate import Scope, evaluate
 from daemonless.dockerfile.steps import CopyWork, Evaluated, RunWork, Step
 from daemonless.errors import DaemonlessError, UsageError, printable
-from daemonless.images.build import MAX_LAYERS
 from daemonless.images.buildcache import BuildCache, StepLayer
+from daemonless.images.formats import MAX_LAYERS
 from daemonless.images.leases import Lease
 from daemonless.images.store import Image, ImageStore
 from daemonless.isolation.userns import IdMap

@@ -5,8 +5,8 @@ from __future__ import annotations
 from daemonless import failpoints, jsonio
 from daemonless.config import Paths
 from daemonless.errors import NotFound
-from daemonless.images.build import FORMATS
 from daemonless.images.buildcache import StepLayer
+from daemonless.images.formats import FORMATS
 from daemonless.images.leases import Lease
 from daemonless.images.store import ImageStore
 from daemonless.layers.store import LayerStore
@@ -52,15 +52,9 @@ def finish(
     config_descriptor = Descriptor(
         media_type=form.config, digest=digest_of(config_data), size=len(config_data)
     )
-    manifest: dict[str, Any] = {
-        "schemaVersion": 2,
-        "mediaType": form.manifest,
-        "config": config_descriptor.to_json(),
-        "layers": [form.adapt(layer.descriptor).to_json() for layer in layers],
-    }
-    if annotations and format == "oci":
-        manifest["annotations"] = dict(annotations)
-    data = jsonio.dumps(manifest).encode()
+    data = form.manifest_of(
+        config_descriptor, [form.adapt(layer.descriptor) for layer in layers], annotations
+    )
     descriptor = Descriptor(media_type=form.manifest, digest=digest_of(data), size=len(data))
     lease.keep(config_descriptor.digest, descriptor.digest)
     store.blobs.add(config_data)

@@ -9,23 +9,23 @@ unpacked from the archive instead.
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 
 from daemonless import failpoints
 from daemonless import syscalls as sc
+from daemonless.build.request import Times
 from daemonless.build.viewing import mount_layers
 from daemonless.config import Paths
 from daemonless.files import make_private_directory, sync, write_atomic
-from daemonless.images.build import FORMATS
 from daemonless.images.buildcache import StepLayer
+from daemonless.images.formats import FORMATS
 from daemonless.images.leases import Lease
 from daemonless.images.store import ImageStore
 from daemonless.isolation.rootfs import own_upper
 from daemonless.isolation.task import die_with, mapped
 from daemonless.isolation.userns import IdMap
 from daemonless.layers.archive import descriptor_sink
-from daemonless.layers.compress import Compressed, compress
+from daemonless.layers.compress import Compressed, compress, wide_pipe
 from daemonless.layers.layer_archive import LayerWriter
 from daemonless.layers.staging import layer_record
 from daemonless.layers.store import DIFF, RECORD, LayerStore, recorded_size
@@ -33,22 +33,11 @@ from daemonless.layers.walk import OPEN_DIRECTORY, walk
 from daemonless.layers.worker import UnpackPool
 from daemonless.oci.digest import Digest
 from daemonless.oci.image import Descriptor
-from daemonless.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
-
-_PIPE = 1 << 20
-_F_SETPIPE_SZ = 1031  # fcntl(2)
-
-
-class Times(Record):
-    """What becomes of the modification times of a layer's files, for one that can be made again."""
-
-    epoch: int  # seconds; no file is newer
-    all: bool = False  # none is older either
 
 
 class Publisher:
@@ -105,11 +94,7 @@ class Publisher:
         write: Callable[[bytes], object],
     ) -> tuple[Compressed, dict[str, Any]]:
         """Compress the archive that a child, root of the user namespace, writes of the files."""
-        read_end, write_end = os.pipe()
-        try:
-            fcntl.fcntl(write_end, _F_SETPIPE_SZ, _PIPE)
-        except PermissionError:
-            pass  # the user has no more pipe memory; the usual 64 KiB do
+        read_end, write_end = wide_pipe()
         caller = os.getpid()
 
         def work() -> dict[str, Any]:

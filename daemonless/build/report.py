@@ -133,7 +133,7 @@ class Plain(Quiet):
 
     def _line(self, task: TaskName, line: bytes) -> None:
         text = line.rpartition(b"\r")[2] or line  # of a progress bar only what it ended with
-        self._write(task, f"{self._seconds(task):.3f} {printable(text, 4000)}")
+        self._write(task, f"{self._seconds(task):.3f} {printable(text.expandtabs(), 4000)}")
 
     def _write(self, task: TaskName, text: str) -> None:
         self._write_raw(f"#{task.number} {text}\n".encode("utf-8", "backslashreplace"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from daemonless.build.publishing import Times
 from daemonless.oci.image import Platform
 from daemonless.oci.reference import Reference
 from daemonless.record import Record
@@ -10,6 +9,13 @@ from daemonless.record import Record
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from daemonless.dockerfile.document import Dockerfile
+
+
+class Times(Record):
+    """What becomes of the modification times of a layer's files, for one that can be made again."""
+
+    epoch: int  # seconds; no file is newer
+    all: bool = False  # none is older either
 
 
 class BuildRequest(Record):

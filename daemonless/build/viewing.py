@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 
+from daemonless.build.trees import Tree
+from daemonless.errors import printable
 from daemonless.isolation.mounts import Options, mount_overlay
 from daemonless.layers.overlay import rootfs_mount, visible
 
@@ -43,3 +45,11 @@ def mount_writable(lowers: Iterable[str], directory: str) -> int:
     mount = rootfs_mount(layers, f"{directory}/upper", f"{directory}/work")
     # Unmounting would sync the whole file system; what is to last is synced when it is published.
     return mount_overlay(Options([*mount["options"], "volatile"]), os.fsencode(f"{directory}/rootfs"))
+
+
+def layers_tree(name: str, lowers: Iterable[str], target: str) -> Tree:
+    """Return the files of a stage or an image, mounted on an empty directory if they have to be."""
+    fd = mount_layers(lowers, target)
+    if fd < 0:  # of scratch
+        fd = os.open(target, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    return Tree(fd=fd, owners=True, name=f"--from={printable(name)}")

@@ -17,7 +17,8 @@ from daemonless.containers.request import RunRequest
 from daemonless.containers.store import Container
 from daemonless.dockerfile.settings import set_variables
 from daemonless.errors import Conflict, UsageError
-from daemonless.images.build import FORMATS, MAX_LAYERS, Draft, add_layer
+from daemonless.images.build import Draft, add_layer
+from daemonless.images.formats import FORMATS, MAX_LAYERS
 from daemonless.images.store import ImageStore
 from daemonless.isolation.userns import IdMap
 from daemonless.layers.archive import ArchiveWriter, descriptor_sink

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import gzip
 import os
 from collections.abc import Callable
@@ -13,68 +12,21 @@ from daemonless.config import Paths
 from daemonless.errors import InvalidData, NotFound, printable
 from daemonless.images import garbage
 from daemonless.images.blobs import BlobStore, store_failed
+from daemonless.images.formats import FORMATS, Format
 from daemonless.images.leases import Lease
 from daemonless.images.store import Image, ImageStore
 from daemonless.isolation.task import Task
 from daemonless.isolation.userns import IdMap, load_id_map
 from daemonless.layers import trash
-from daemonless.layers.compress import compress
+from daemonless.layers.compress import compress, wide_pipe
 from daemonless.layers.store import LayerStore
 from daemonless.layers.worker import UnpackPool
 from daemonless.oci.digest import Digest, digest_of, new_hash
-from daemonless.oci.image import (
-    DOCKER_CONFIG,
-    DOCKER_LAYER,
-    DOCKER_MANIFEST,
-    OCI_CONFIG,
-    OCI_LAYER,
-    OCI_MANIFEST,
-    Descriptor,
-    layer_compression,
-    parse_config,
-)
+from daemonless.oci.image import OCI_CONFIG, OCI_LAYER, OCI_MANIFEST, Descriptor, parse_config
 from daemonless.oci.reference import Reference, parse_reference
 from daemonless.record import Record
 
 CHUNK = 1 << 20
-
-
-MAX_LAYERS = 127  # of an image that others are to read: docker's limit
-_PIPE = 1 << 20  # bytes between the process that archives and the one that compresses
-_F_SETPIPE_SZ = 1031  # fcntl(2)
-
-
-class Format(Record):
-    """The media types of an image's documents; layers append their compression to theirs."""
-
-    manifest: str
-    config: str
-    layer: str
-    separator: str
-
-    def layer_type(self, compression: str) -> str:
-        """Return the media type of a layer: "", "gzip" or "zstd"."""
-        return self.layer + (self.separator + compression if compression else "")
-
-    def manifest_of(self, config: Descriptor, layers: list[_StoredLayer]) -> bytes:
-        """Return the manifest (image-spec, manifest.md) of an image of these documents."""
-        manifest = {
-            "schemaVersion": 2,
-            "mediaType": self.manifest,
-            "config": config.to_json(),
-            "layers": [layer.descriptor.to_json() for layer in layers],
-        }
-        return jsonio.dumps(manifest).encode()
-
-    def adapt(self, layer: Descriptor) -> Descriptor:
-        """Return the descriptor of a layer of any image in these terms."""
-        return layer.replace(media_type=self.layer_type(layer_compression(layer.media_type)))
-
-
-FORMATS = {
-    "oci": Format(manifest=OCI_MANIFEST, config=OCI_CONFIG, layer=OCI_LAYER, separator="+"),
-    "docker": Format(manifest=DOCKER_MANIFEST, config=DOCKER_CONFIG, layer=DOCKER_LAYER, separator="."),
-}
 
 
 class _Source(Protocol):
@@ -111,7 +63,9 @@ def add_image(
             pool.wait()
             config_data = _config(config, stored, what=f"the config of {name}")
             config_descriptor = _describe(store.blobs, lease, OCI_CONFIG, config_data)
-            manifest_data = FORMATS["oci"].manifest_of(config_descriptor, stored)
+            manifest_data = FORMATS["oci"].manifest_of(
+                config_descriptor, [each.descriptor for each in stored]
+            )
             descriptor = _describe(store.blobs, lease, OCI_MANIFEST, manifest_data)
             size = sum(unpacked.size(diff_id) for diff_id in {layer.diff_id for layer in stored})
             store.add(reference, descriptor, size=size)
@@ -182,7 +136,7 @@ class _Maker:
         stored = [*below, layer]
         config_data = _config(draft.config, stored, what="the config of the new image")
         config = self._add_document(form.config, config_data)
-        descriptor = self._add_document(form.manifest, form.manifest_of(config, stored))
+        descriptor = self._add_document(form.manifest, form.manifest_of(config, _descriptors(stored)))
         size = sum(self._layers.size(diff_id) for diff_id in {each.diff_id for each in stored})
 
         def is_complete() -> bool:
@@ -200,11 +154,7 @@ class _Maker:
         self, pool: UnpackPool, form: Format, start_writing: Callable[[int], Task]
     ) -> tuple[_StoredLayer, list[str]]:
         """Archive, compress, store and unpack the new layer."""
-        read_end, write_end = os.pipe()
-        try:
-            fcntl.fcntl(write_end, _F_SETPIPE_SZ, _PIPE)
-        except PermissionError:
-            pass  # the user has no more pipe memory; the usual 64 KiB do
+        read_end, write_end = wide_pipe()
         with open(read_end, "rb", buffering=0), start_writing(write_end) as task:
             os.close(write_end)
             with self._store.blobs.stage() as staged:
@@ -237,6 +187,10 @@ class _Maker:
             new = self._new_blobs | self._new_layers
             garbage.discard_unneeded(self._store, new, garbage.nobody)
             trash.empty_in_background(self._store.data)
+
+
+def _descriptors(layers: list[_StoredLayer]) -> list[Descriptor]:
+    return [layer.descriptor for layer in layers]
 
 
 def _config(config: dict[str, Any], layers: list[_StoredLayer], *, what: str) -> bytes:

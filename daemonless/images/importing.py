@@ -7,7 +7,8 @@ import os
 from daemonless import clock
 from daemonless.config import Paths
 from daemonless.files import write_all
-from daemonless.images.build import FORMATS, Draft, add_layer
+from daemonless.images.build import Draft, add_layer
+from daemonless.images.formats import FORMATS
 from daemonless.isolation.task import Task, fork_plain
 from daemonless.isolation.userns import load_id_map
 from daemonless.layers.incoming import decompressed

@@ -19,7 +19,7 @@ from daemonless.config import Paths
 from daemonless.errors import UsageError
 from daemonless.images.blobnotes import BlobNotes
 from daemonless.images.blobs import store_failed
-from daemonless.images.build import FORMATS, Format
+from daemonless.images.formats import FORMATS, Format
 from daemonless.images.leases import Lease
 from daemonless.images.progress import Progress
 from daemonless.images.recompression import Recompressor, Target, reads_stored

@@ -6,6 +6,7 @@ compress stay the same.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import zlib
 from collections.abc import Callable, Iterator
@@ -22,6 +23,8 @@ LEVELS = {"gzip": range(1, 10), "zstd": range(1, 21)}
 _BLOCK = 1 << 18  # bytes compressed at once; the output depends on it, so it is always the same
 _FAST = 2  # isal's level: a third larger than gzip -6, at eight times its speed
 _ZSTD_LEVEL = 3
+_PIPE = 1 << 20  # bytes between the process that archives and the one that compresses
+_F_SETPIPE_SZ = 1031  # fcntl(2)
 _GZIP = 31  # window bits that ask for a gzip header, which has no time in it
 
 
@@ -37,6 +40,16 @@ class Compressed(Record):
     digest: Digest  # of what was written
     size: int  # bytes written
     diff_id: Digest  # of the archive
+
+
+def wide_pipe() -> tuple[int, int]:
+    """Return both ends of a pipe that lets who archives run ahead of who compresses."""
+    read_end, write_end = os.pipe()
+    try:
+        fcntl.fcntl(write_end, _F_SETPIPE_SZ, _PIPE)
+    except PermissionError:
+        pass  # the user has no more pipe memory; the usual 64 KiB do
+    return read_end, write_end
 
 
 def compress(fd: int, write: Callable[[bytes], object]) -> Compressed:

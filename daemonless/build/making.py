@@ -1,0 +1,181 @@
+"""What the process of one step does: RUN, COPY and ADD, WORKDIR, and then the layer.
+
+A step works in tmp/build.RANDOM/NUMBER of the data directory, which is gone with the build.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from daemonless.build.copying import copy_into
+from daemonless.build.origins import Origin
+from daemonless.build.publishing import Publisher
+from daemonless.build.request import Times
+from daemonless.build.runjob import Layers, RunJob, RunSettings
+from daemonless.build.running import run
+from daemonless.build.selection import select
+from daemonless.build.sources import Sources
+from daemonless.build.trees import Tree
+from daemonless.build.viewing import layers_tree, mount_writable
+from daemonless.config import Paths
+from daemonless.dockerfile.steps import CopyWork, RunWork, Step, WorkdirWork
+from daemonless.errors import DaemonlessError, printable
+from daemonless.files import open_in_root
+from daemonless.images.buildcache import StepLayer, layer_to_json
+from daemonless.images.leases import Lease
+from daemonless.isolation import identity
+from daemonless.isolation.mounts import make_directories
+from daemonless.isolation.task import Task, fork_plain
+from daemonless.isolation.userns import IdMap
+from daemonless.record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+
+class Order(Record):
+    """One step, and what it is to be made of."""
+
+    step: Step
+    origins: Mapping[str, Origin]  # by what --from or from= says
+    lowers: tuple[str, ...]  # directories of the layers below, from the top
+    config: dict[str, Any]  # the config document: user, working directory, architecture
+    directory: str  # of the step's own, not there yet
+
+
+class Workshop:
+    """Makes the steps of one build."""
+
+    def __init__(
+        self,
+        paths: Paths,
+        id_map: IdMap,
+        lease: Lease,
+        sources: Sources,
+        settings: RunSettings,
+        times: Times | None,
+    ) -> None:
+        self._paths = paths
+        self._id_map = id_map
+        self._sources = sources
+        self._settings = settings
+        self._times = times
+        self._publisher = Publisher(paths, id_map, lease)
+
+    def start(self, order: Order, output: int) -> Task:
+        """Start the step's process, whose command prints to `output`; it returns a Made as JSON."""
+
+        def work() -> dict[str, Any]:
+            os.mkdir(order.directory, 0o700)
+            layer, warnings = self._make(order, output)
+            return {"layer": layer_to_json(layer), "warnings": warnings}
+
+        return Task(work, fork_plain)
+
+    def _make(self, order: Order, output: int) -> tuple[StepLayer, list[str]]:
+        work, directory, lowers = order.step.work, order.directory, order.lowers
+        if isinstance(work, RunWork):
+            self._run(work, order, output)
+            return self._publisher.publish(directory, lowers, self._times)
+        if isinstance(work, CopyWork) and work.link:
+            lowers = ()
+        make_places(directory, lowers)
+        if isinstance(work, CopyWork):
+            fill = self._copier(work, order.origins.get(work.from_), lowers, directory)
+        else:
+            assert isinstance(work, WorkdirWork)
+            fill = _directory_maker(work, lowers, order.config, directory)
+        return self._publisher.publish(directory, lowers, self._times_of(work), fill)
+
+    def _now(self) -> int:
+        """Return the time, in ns, of what has none of its own."""
+        return self._times.epoch * 10**9 if self._times else time.time_ns()
+
+    def _times_of(self, work: object) -> Times | None:
+        """Return the times of a step's files; those of a context are an accident of its making."""
+        if self._times and isinstance(work, CopyWork):
+            return self._times.replace(all=True)
+        return self._times
+
+    def _run(self, work: RunWork, order: Order, output: int) -> None:
+        status = run(
+            RunJob(
+                paths=self._paths,
+                id_map=self._id_map,
+                work=work,
+                config=order.config,
+                layers=Layers(lowers=order.lowers),
+                directory=order.directory,
+                settings=self._settings,
+                stdout=output,
+                stderr=output,
+            )
+        )
+        if status:
+            raise DaemonlessError(f"the command failed with exit status {status}", exit_status=status)
+
+    def _copier(
+        self, work: CopyWork, origin: Origin | None, lowers: tuple[str, ...], directory: str
+    ) -> Callable[[], list[str]]:
+        def fill() -> list[str]:
+            root_fd = mount_writable(lowers, directory)
+            if origin is None:
+                tree = Tree(fd=root_fd)  # here-documents only
+            elif origin.context is not None:
+                tree = self._sources.tree(origin.context)
+            else:
+                os.mkdir(f"{directory}/source")
+                tree = layers_tree(work.from_, origin.lowers, f"{directory}/source")
+            copied = copy_into(
+                root_fd, select(tree, work), work, now_ns=self._now(), single_id=self._id_map.is_single
+            )
+            return [*copied.warnings]
+
+        return fill
+
+
+def make_places(directory: str, lowers: tuple[str, ...]) -> None:
+    """Make what an overlay over `lowers` needs; its top has the mode of the image's `/`."""
+    for name in ("upper", "work", "rootfs"):
+        os.mkdir(f"{directory}/{name}", 0o755)
+    mode = os.stat(lowers[0]).st_mode & 0o7777 if lowers else 0o755
+    os.chmod(f"{directory}/upper", mode)
+
+
+def _directory_maker(
+    work: WorkdirWork, lowers: tuple[str, ...], config: dict[str, Any], directory: str
+) -> Callable[[], list[str]]:
+    """Return what makes a working directory that is missing, for the image's user."""
+
+    def fill() -> list[str]:
+        root_fd = mount_writable(lowers, directory)
+        path = os.fsencode(work.path)
+        missing = []
+        while path.strip(b"/") and not _is_there(root_fd, path):
+            missing.append(path)
+            path = path.rstrip(b"/").rpartition(b"/")[0]
+        try:
+            os.close(make_directories(root_fd, os.fsencode(work.path)))
+        except NotADirectoryError:
+            raise DaemonlessError(f"{printable(work.path)} is not a directory") from None
+        user = config["config"].get("User") or ""
+        if missing and user:
+            who = identity.resolve(root_fd, user, ())
+            for made in missing:
+                fd = open_in_root(root_fd, made, os.O_RDONLY | os.O_DIRECTORY)
+                os.fchown(fd, who.uid, who.gid)
+                os.close(fd)
+        return []
+
+    return fill
+
+
+def _is_there(root_fd: int, path: bytes) -> bool:
+    try:
+        os.close(open_in_root(root_fd, path, os.O_PATH))
+    except FileNotFoundError:
+        return False
+    return True
