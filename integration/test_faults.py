@@ -52,6 +52,14 @@ SCENARIOS = {
     "tag": Scenario(("tag", "IMAGE", "victim:1"), (), ("rmi", "--force", "victim:1")),
     "pull": Scenario(("pull", "--quiet", "PULLED"), (), ("rmi", "--force", "PULLED")),
     "rmi": Scenario(("rmi", "PULLED"), ("pull", "--quiet", "PULLED"), ("rmi", "--force", "PULLED")),
+    "manifest create": Scenario(
+        ("manifest", "create", "victim:1", "IMAGE"), (), ("manifest", "rm", "--ignore", "victim:1")
+    ),
+    "manifest add": Scenario(
+        ("manifest", "add", "victim:1", "IMAGE"),
+        ("manifest", "create", "victim:1"),
+        ("manifest", "rm", "--ignore", "victim:1"),
+    ),
     "commit": Scenario(
         ("commit", "--quiet", "victim", "victim:1"),
         ("run", *QUICK, "IMAGE", "touch", "/file"),
@@ -135,15 +143,21 @@ MATRIX = {
     "rename.record": (ANY, ("rename",)),
     "rename.release": (ANY, ("rename",)),
     "rename.intent": (ANY, ("rename",)),
-    "blob.commit": (ANY, ("pull", "commit", "import", "load")),
-    "blob.sync": (ANY, ("pull", "commit", "import", "load")),
+    "blob.commit": (ANY, ("pull", "commit", "import", "load", "manifest create", "manifest add")),
+    "blob.sync": (ANY, ("pull", "commit", "import", "load", "manifest create", "manifest add")),
     "partial.commit": (ANY, ("pull",)),
     "partial.sync": (ANY, ("pull",)),
     "commit.layer": (ANY, ("commit", "import")),
     "commit.unpacked": (ANY, ("commit", "import")),
     "commit.list": (ANY, ("commit", "import")),
-    "lease.keep": (ANY, ("pull", "commit", "import", "load")),
-    "images.write": (ANY, ("pull", "tag", "rmi", "commit", "import", "load", "image prune")),
+    "lease.keep": (ANY, ("pull", "commit", "import", "load", "manifest create", "manifest add")),
+    "images.write": (
+        ANY,
+        (
+            *("pull", "tag", "rmi", "commit", "import", "load", "image prune"),
+            *("manifest create", "manifest add"),
+        ),
+    ),
     "images.discard": (ANY, ("rmi", "image prune")),
     "health.write": (ANY, ("run --health-cmd",)),
     "health.probe": (ANY, ("run --health-cmd",)),

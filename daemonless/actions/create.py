@@ -80,14 +80,14 @@ def id_map_for(request: RunRequest) -> IdMap:
 def find_image(args: Args, request: RunRequest) -> Image:
     """Return the image, pulled first as `--pull` says, or because it is a file's, or for another platform."""
     store = ImageStore(args.paths.data)
+    wanted = _wanted(request)
     image = None
     if request.pull != "always" and not has_transport(request.image):
         try:
-            image = store.resolve(request.image)
+            image = store.resolve(request.image, wanted)
         except NotFound:
             if request.pull == "never":
                 raise
-    wanted = _wanted(request)
     if image is None or (request.pull != "never" and not _is_for(image, wanted)):
         image = store.resolve(in_child(lambda: _pull(args, request)))
     elif request.pull == "newer":

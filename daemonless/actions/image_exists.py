@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 def main(args: Args) -> int:
     """Return 0 if the image is stored here, 1 if it is not; raises UsageError for what is no name."""
     try:
-        ImageStore(args.paths.data).resolve(args.image)
+        ImageStore(args.paths.data).find(args.image)
     except NotFound:
         return 1
     return 0

@@ -7,6 +7,8 @@ import time
 from daemonless.clock import timestamp
 from daemonless.containers.instant import parse_instant, rfc3339
 from daemonless.errors import UsageError
+from daemonless.images.lists import ImageList
+from daemonless.images.store import ImageStore
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,9 +16,10 @@ if TYPE_CHECKING:
 
     from daemonless.config import Paths
     from daemonless.images.family import Family
-    from daemonless.images.store import Image, ImageStore
+    from daemonless.images.store import Image
 
-    Test = Callable[[Image], bool]
+    Listed = Image | ImageList
+    Test = Callable[[Listed], bool]
 
 KEYS = (
     *("after", "before", "containers", "dangling", "digest", "id", "intermediate", "label", "label!"),
@@ -42,8 +45,8 @@ class Context:
             self._family = Family(self._images)
         return self._family
 
-    def containers_of(self, image: Image) -> int:
-        """Return how many containers use the image."""
+    def containers_of(self, image: Listed) -> int:
+        """Return how many containers use the image, or one that is here for the sake of this list alone."""
         if self._counts is None:
             from daemonless.containers.store import ContainerStore  # noqa: PLC0415 - few ask
 
@@ -51,15 +54,18 @@ class Context:
             for container in ContainerStore(self._paths).containers():
                 used = container.record["imageId"]
                 self._counts[used] = self._counts.get(used, 0) + 1
-        return self._counts.get(image.id, 0)
+        if not isinstance(image, ImageList):
+            return self._counts.get(image.id, 0)
+        ids = ImageStore(self._paths.data).ids_on(image) - {each.id for each in self._images}
+        return sum(self._counts.get(identity, 0) for identity in ids)
 
-    def is_intermediate(self, image: Image) -> bool:
+    def is_intermediate(self, image: Listed) -> bool:
         """Return whether it has no name, but images built on it."""
-        return not image.names and bool(self.family.children(image))
+        return not (image.names or isinstance(image, ImageList)) and bool(self.family.children(image))
 
     def intermediate(self) -> set[str]:
-        """Return the manifest digests of all intermediate images."""
-        return {image.digest for image in self._images if self.is_intermediate(image)}
+        """Return the keys of all intermediate images."""
+        return {image.key for image in self._images if self.is_intermediate(image)}
 
 
 class Filters:
@@ -89,7 +95,7 @@ class Filters:
         """Return whether a filter of this key was given."""
         return key in self._tests
 
-    def let_through(self, image: Image) -> bool:
+    def let_through(self, image: Listed) -> bool:
         """Return whether an image passes all filters that concern it as a whole."""
         return all(
             (all if key in ("label", "label!") else any)(test(image) for test in tests)
@@ -100,12 +106,12 @@ class Filters:
         """Return whether a name (empty for a nameless image) matches the references asked for."""
         return not self._patterns or any(matches_reference(pattern, name) for pattern in self._patterns)
 
-    _questions: dict[str, Callable[[Context, Image], bool]] = {  # noqa: RUF012 - constant
+    _questions: dict[str, Callable[[Context, Listed], bool]] = {  # noqa: RUF012 - constant
         "containers": lambda context, image: context.containers_of(image) > 0,
         # what others were built on is not litter
         "dangling": lambda context, image: not image.names and not context.is_intermediate(image),
         "intermediate": Context.is_intermediate,
-        "manifest": lambda context, image: False,  # lists of images are not listed among them
+        "manifest": lambda context, image: isinstance(image, ImageList),
         "readonly": lambda context, image: False,  # there is one store, which can be written
     }
 
@@ -127,7 +133,7 @@ class Filters:
             start = value if value.startswith("sha256:") else f"sha256:{value}"
             return lambda image: any(each.startswith(start) for each in (image.source_digest, image.digest))
         if key in ("after", "before", "since"):
-            limit = _moment(self._store.resolve(value))
+            limit = _moment(self._store.find(value))
             return lambda image: _moment(image) < limit if key == "before" else _moment(image) > limit
         if key == "until":
             end = parse_instant(value, time.time_ns())
@@ -143,7 +149,7 @@ def _boolean(key: str, value: str) -> bool:
     raise UsageError(f"the filter {key}={value} is neither true nor false")
 
 
-def _moment(image: Image) -> str:
+def _moment(image: Listed) -> str:
     """Return when the image was created, in a form whose order is that of time."""
     return timestamp(rfc3339(image.created) or 0)
 

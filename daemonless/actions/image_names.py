@@ -4,6 +4,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from daemonless.images.lists import ImageList
     from daemonless.images.store import Image
 
 NONE = "<none>"
@@ -18,7 +19,7 @@ def split_name(name: str) -> tuple[str, str]:
     return (repository, tag) if repository else (NONE, NONE)
 
 
-def repo_digests(image: Image) -> list[str]:
+def repo_digests(image: Image | ImageList) -> list[str]:
     """Return the image's repositories with the digests it is known by there."""
     repositories = dict.fromkeys(split_name(name)[0] for name in image.names)
     digests = dict.fromkeys((image.source_digest, image.digest))

@@ -9,7 +9,6 @@ from daemonless.actions import columns
 from daemonless.actions.confirm import confirm
 from daemonless.actions.image_filters import Context, Filters
 from daemonless.containers import needs
-from daemonless.containers.store import ContainerStore
 from daemonless.errors import Conflict, UsageError
 from daemonless.images import garbage
 from daemonless.images.store import ImageStore
@@ -20,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from daemonless.actions.args import Args
+    from daemonless.actions.image_filters import Listed
     from daemonless.config import Paths
-    from daemonless.images.store import Image
 
 _KEYS = {"label", "label!", "until"}
 
@@ -42,7 +41,7 @@ def main(args: Args) -> int:
     return 0
 
 
-def candidates(paths: Paths, filters: Sequence[str], *, every: bool) -> list[Image]:
+def candidates(paths: Paths, filters: Sequence[str], *, every: bool) -> list[Listed]:
     """Return the images to prune: those without a name, or `every` one, that no container uses.
 
     Raises UsageError for a bad filter, InvalidData if an image or a container is damaged, so that
@@ -55,29 +54,30 @@ def candidates(paths: Paths, filters: Sequence[str], *, every: bool) -> list[Ima
             f"{min(keys - _KEYS)} is not a filter of prune", f"the keys are {', '.join(sorted(_KEYS))}"
         )
     images = store.images()
+    everything: list[Listed] = [*images, *store.lists()]
     context = Context(paths, images)
     chosen = Filters(filters, store, None, context)
     with store.lock():  # against a removal, which is half done in between
         garbage.needed(store, needs.users(paths))
     return [
         image
-        for image in images
+        for image in everything
         if (every or not (image.names or context.is_intermediate(image)))
         and not context.containers_of(image)
         and chosen.let_through(image)
     ]
 
 
-def prune(paths: Paths, doomed: Sequence[Image]) -> tuple[list[str], int]:
+def prune(paths: Paths, doomed: Sequence[Listed]) -> tuple[list[str], int]:
     """Remove images, unless somebody has come to use them, and all garbage; return ids and bytes freed."""
-    store, containers = ImageStore(paths.data), ContainerStore(paths)
+    store = ImageStore(paths.data)
     removed: dict[str, str] = {}  # ids with a name
 
     for image in doomed:
 
-        def check_unused(image_id: str = image.id) -> None:
-            if any(container.record["imageId"] == image_id for container in containers.containers()):
-                raise Conflict(f"image {image_id} is in use")
+        def check_unused(image: Listed = image) -> None:
+            if Context(paths, store.images()).containers_of(image):
+                raise Conflict(f"image {image.id} is in use")
 
         try:
             store.unlist(image, check_unused)

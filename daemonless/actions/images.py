@@ -1,4 +1,4 @@
-"""images: list the images of this machine."""
+"""images: list the images of this machine, and the lists of images."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ from daemonless.actions.image_filters import Context, Filters
 from daemonless.actions.image_names import repo_digests, split_name
 from daemonless.actions.values import Struct
 from daemonless.containers.instant import rfc3339
-from daemonless.images.store import Image, ImageStore
+from daemonless.images.lists import ImageList
+from daemonless.images.store import ImageStore
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
     from daemonless.actions.args import Args
+    from daemonless.actions.image_filters import Listed
 
 _HEADINGS = {"ID": "IMAGE ID", "_history": "HISTORY", "CreatedAt": "CREATED AT", "CreatedSince": "CREATED"}
 _SORT = {
@@ -29,9 +31,9 @@ _SORT = {
 
 
 class Row(Struct):
-    """One line: an image under one of its names, with the fields of podman's templates."""
+    """One line: an image or a list under one of its names, with the fields of podman's templates."""
 
-    def __init__(self, image: Image, name: str, context: Context, *, truncate: bool) -> None:
+    def __init__(self, image: Listed, name: str, context: Context, *, truncate: bool) -> None:
         repository, tag = split_name(name)
         created = created_seconds(image)
         stamp = time.strftime("%Y-%m-%d %H:%M:%S +0000 UTC", time.gmtime(created)) if created else "N/A"
@@ -57,6 +59,7 @@ class Row(Struct):
             RepoDigests=repo_digests(image),
             Dangling=not image.names,
             ReadOnly=False,
+            IsManifestList=isinstance(image, ImageList),
             _history=", ".join(image.names),
             _created=created,
             _size=image.size,
@@ -68,7 +71,8 @@ class Row(Struct):
         if field == "Containers":
             self[field] = self._context.containers_of(self._image)
         elif field == "ParentId":
-            parent = self._context.family.parent(self._image)
+            image = self._image
+            parent = None if isinstance(image, ImageList) else self._context.family.parent(image)
             self[field] = parent.id.partition(":")[2] if parent else ""
         elif field == "Label":
             return self.label
@@ -102,6 +106,7 @@ class Row(Struct):
             "Names": self["Names"],
             "Digest": self["Digest"],
             "History": self["History"],
+            "IsManifestList": self["IsManifestList"],
             "Created": created,
             "CreatedAt": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(created)),
         }
@@ -114,7 +119,8 @@ def main(args: Args) -> int:
     context = Context(args.paths, images)
     filters = Filters(args.filter or (), store, args.image, context)
     hidden = set() if args.all or filters.names("intermediate") else context.intermediate()
-    chosen = [image for image in images if image.digest not in hidden and filters.let_through(image)]
+    everything: list[Listed] = [*images, *store.lists()]
+    chosen = [image for image in everything if image.key not in hidden and filters.let_through(image)]
     for line in store.damaged:
         args.warn(line)
     if args.tree:
@@ -151,7 +157,7 @@ def _one_of_each(rows: list[Row]) -> list[Row]:
     return list({(row["Id"], row["Digest"]): row for row in reversed(rows)}.values())[::-1]
 
 
-def created_seconds(image: Image) -> int:
+def created_seconds(image: Listed) -> int:
     """Return the creation time in seconds since the epoch, 0 if the image tells none."""
     nanoseconds = rfc3339(image.created)
     return (nanoseconds or 0) // 10**9

@@ -8,9 +8,12 @@ from contextlib import contextmanager
 from daemonless import events
 from daemonless.actions.access import registry_access
 from daemonless.actions.each import for_each
+from daemonless.actions.list_members import open_source
 from daemonless.actions.output import Output, open_output
 from daemonless.errors import NotFound, UsageError
 from daemonless.files import write_all
+from daemonless.images.listpush import Setting, push_list
+from daemonless.images.lists import ImageList
 from daemonless.images.progress import make_progress
 from daemonless.images.push import Origins, Wish, check, push
 from daemonless.images.store import ImageStore
@@ -24,46 +27,73 @@ from daemonless.registry.registries import load_registries
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from daemonless.actions.args import Args
+    from daemonless.images.store import Image
     from daemonless.images.transports.destination import Destination
+    from daemonless.images.transports.source import Source
 
 
 def main(args: Args) -> int:
     """Push an image, or all of a repository, and print the digest of each."""
-    wish = _wish(args)
     if not args.all_tags:
-        _push(args, wish, args.image, args.destination or "")
+        push_one(args, args.image, args.destination or "")
         return 0
     if args.destination or args.digestfile:
         raise UsageError("--all-tags has a name for each image: it takes no destination and no --digestfile")
     repository = parse_reference(args.image)
     names = [
         name
-        for image in ImageStore(args.paths.data).images()
+        for image in _listed(ImageStore(args.paths.data))
         for name in image.names
         if "@" not in name and name.rpartition(":")[0] == repository.name
     ]
     if not names:
         raise NotFound(f"no image here is called {repository.name}", "see what there is: daemonless images")
-    return for_each(sorted(names), lambda name: _push(args, wish, name, ""))
+    return for_each(sorted(names), lambda name: push_one(args, name, ""))
 
 
-def _push(args: Args, wish: Wish, name: str, place: str) -> None:
+def _listed(store: ImageStore) -> list[Image | ImageList]:
+    return [*store.images(), *store.lists()]
+
+
+def push_one(args: Args, name: str, place: str, *, members: bool = True) -> None:
+    """Push an image or a list to a place, or to its own name, as the options of `push` say.
+
+    The images on a list go with it unless without `members`.
+    """
+    wish = _wish(args)
     store = ImageStore(args.paths.data)
-    image = store.resolve(name)
+    image = store.find(name)
     full_name = store.name_of(image, name)
     if not place and not full_name:
         raise UsageError(f"{name} is no name to push to", "give a destination: daemonless push IMAGE NAME")
     location = parse_location(place or full_name)
     with open_output(args.digestfile, "") if args.digestfile else Output(-1) as digestfile:
         with _open(args, location, store, full_name) as destination:
-            progress = make_progress(destination.name, quiet=args.quiet, verb="Pushing")
-            digest = push(image, args.paths, destination, wish, progress)
+            if isinstance(image, ImageList):
+                setting = _setting(args, location)
+                digest = push_list(image, args.paths, destination, wish, setting, members=members)
+            else:
+                progress = make_progress(destination.name, quiet=args.quiet, verb="Pushing")
+                digest = push(image, args.paths, destination, wish, progress)
         if args.digestfile:
             write_all(digestfile.fd, digest.encode())
             digestfile.keep()
     events.record(args.paths, "image", "push", image.id.partition(":")[2], name=destination.name)
     if not args.quiet:
         print(digest, flush=True)
+
+
+def _setting(args: Args, location: Location) -> Setting:
+    here = location.reference.domain if location.reference else ""
+
+    def open_origin(name: str) -> Source:
+        # --creds is for the registry that is pushed to, and for no other
+        return open_source(args, name, with_credentials=parse_reference(name).domain == here)
+
+    return Setting(
+        open_source=open_origin,
+        show=lambda verb, what: make_progress(what, quiet=args.quiet, verb=verb),
+    )
 
 
 @contextmanager

@@ -9,11 +9,14 @@ from daemonless.containers.store import Container, ContainerStore
 from daemonless.errors import Conflict, DaemonlessError, InvalidData, NotFound, UsageError
 from daemonless.images import garbage
 from daemonless.images.family import Family
+from daemonless.images.lists import ImageList
 from daemonless.images.store import Image, ImageStore
 from daemonless.layers import trash
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from daemonless.actions.args import Args
 
 _MISSING, _IN_USE = 1, 2
@@ -27,7 +30,8 @@ def main(args: Args) -> int:
     store = ImageStore(args.paths.data)
     names = args.images
     if args.all:
-        names = tuple(dict.fromkeys(image.id for image in store.images()))
+        ids = [*(found.id for found in store.lists()), *(image.id for image in store.images())]
+        names = tuple(dict.fromkeys(ids))
     elif not names:
         raise UsageError(
             "no image was named",
@@ -54,10 +58,13 @@ def _remove_reported(args: Args, store: ImageStore, name: str) -> int:
 
 def _remove(args: Args, store: ImageStore, name: str) -> None:
     try:
-        image = store.resolve(name)
+        image = store.find(name)
     except InvalidData:
         for untagged in store.forget(name):
             _untagged(args, "", untagged)
+        return
+    if isinstance(image, ImageList):
+        remove_list(args, store, image, store.name_of(image, name), force=args.force or args.all)
         return
     # the same image may be here more than once, compressed in different ways
     images = store.images()
@@ -72,10 +79,7 @@ def _remove(args: Args, store: ImageStore, name: str) -> None:
         _untagged(args, image.id, full_name)
         return
     if len(names) > 1 and not (args.force or args.all):
-        raise Conflict(
-            f"image {image.id[7:19]} has more than one name: {', '.join(names)}",
-            "remove the names one by one, or the image with all its names with --force",
-        )
+        raise _several_names(image, names)
     containers = ContainerStore(args.paths)
     if args.force:
         for container in users(containers, image.id):
@@ -88,6 +92,30 @@ def _remove(args: Args, store: ImageStore, name: str) -> None:
     _deleted(args, image)
     if not args.no_prune:
         _prune_ancestors(args, store, Family(images), image)
+
+
+def remove_list(args: Args, store: ImageStore, found: ImageList, full_name: str, *, force: bool) -> None:
+    """Remove a list, or only the name it was called by if it has others; images with names of their own stay.
+
+    Raises Conflict if it has several names and was called by none, or if a container uses an image that
+    goes with it.
+    """
+    if full_name and len(found.names) > 1:
+        store.untag(full_name)
+        _untagged(args, found.id, full_name)
+        return
+    if len(found.names) > 1 and not force:
+        raise _several_names(found, found.names)
+
+    def check_unused() -> None:
+        for identity in store.ids_on(found) - {image.id for image in store.images()}:
+            for container in users(ContainerStore(args.paths), identity):
+                raise _in_use(f"list {found.shown}", container)
+
+    garbage.remove(store, found, needs.users(args.paths), check_unused)
+    for name in found.names:
+        _untagged(args, found.id, name)
+    _deleted(args, found)
 
 
 def _prune_ancestors(args: Args, store: ImageStore, family: Family, image: Image) -> None:
@@ -110,7 +138,7 @@ def _discard(args: Args, store: ImageStore, containers: ContainerStore, image: I
     garbage.remove(store, image, needs.users(args.paths), lambda: _check_unused(containers, image))
 
 
-def _deleted(args: Args, image: Image) -> None:
+def _deleted(args: Args, image: Image | ImageList) -> None:
     identity = image.id.partition(":")[2]
     print(f"Deleted: {identity}")
     events.record(args.paths, "image", "remove", identity, name=image.names[0] if image.names else "")
@@ -123,12 +151,22 @@ def _untagged(args: Args, image_id: str, name: str) -> None:
 
 def _check_unused(store: ContainerStore, image: Image) -> None:
     for container in users(store, image.id):
-        raise Conflict(
-            f"image {image.names[0] if image.names else image.id[7:19]} is in use by container"
-            f" {container.name}",
-            f"remove that first: daemonless rm {container.name}; or with the image: rmi --force",
-            exit_status=_IN_USE,
-        )
+        raise _in_use(f"image {image.names[0] if image.names else image.id[7:19]}", container)
+
+
+def _in_use(what: str, container: Container) -> Conflict:
+    return Conflict(
+        f"{what} is in use by container {container.name}",
+        f"remove that first: daemonless rm {container.name}; or with the image: rmi --force",
+        exit_status=_IN_USE,
+    )
+
+
+def _several_names(image: Image | ImageList, names: Sequence[str]) -> Conflict:
+    return Conflict(
+        f"image {image.id[7:19]} has more than one name: {', '.join(names)}",
+        "remove the names one by one, or the image with all its names with --force",
+    )
 
 
 def users(store: ContainerStore, image_id: str) -> list[Container]:

@@ -50,7 +50,7 @@ def _choose(args: Args) -> list[tuple[Image, list[str]]]:
     store = ImageStore(args.paths.data)
     chosen: dict[str, tuple[Image, list[str]]] = {}
     for text in args.images:
-        image = store.resolve(text)
+        image = store.resolve(text)  # of a list, the one for this machine
         name = store.name_of(image, text)
         _, names = chosen.setdefault(image.digest, (image, []))
         if name and "@" not in name and name not in names:

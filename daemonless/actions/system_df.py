@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from daemonless.actions.args import Args
+    from daemonless.actions.image_filters import Listed
     from daemonless.config import Paths
     from daemonless.images.garbage import Piece
-    from daemonless.images.store import Image
 
 _TABLE = "table {{.Type}}\t{{.Total}}\t{{.Active}}\t{{.Size}}\t{{.Reclaimable}}"
 _IMAGES = ("REPOSITORY", "TAG", "IMAGE ID", "CREATED", "SIZE", "SHARED SIZE", "UNIQUE SIZE", "CONTAINERS")
@@ -83,6 +83,7 @@ class _Usage:
     def __init__(self, paths: Paths) -> None:
         store = ImageStore(paths.data)
         self._images = store.images()
+        self._lists = store.lists()
         self.warnings = store.damaged
         self._containers = ContainerStore(paths).containers()
         self._shared = Shared(paths, self._containers)
@@ -103,19 +104,22 @@ class _Usage:
         by_use: dict[bool, set[str]] = {False: set(), True: set()}
         for image in self._images:
             by_use[self._is_used(image)] |= image.needs
+        for each in self._lists:
+            by_use[self._is_used(each)] |= store.needs_of(each)
         # what image prune --all would remove
         self._reclaimable = (set(self._by_digest) - kept) | (by_use[False] - by_use[True])
 
-    def _is_used(self, image: Image) -> bool:
+    def _is_used(self, image: Listed) -> bool:
         return self._context.containers_of(image) > 0
 
     def _bytes(self, digests: Iterable[str]) -> int:
         return sum(piece.size for digest in digests for piece in self._by_digest.get(digest, ()))
 
     def images(self) -> _Line:
-        used = sum(map(self._is_used, self._images))
+        everything: list[Listed] = [*self._images, *self._lists]
+        used = sum(map(self._is_used, everything))
         size = sum(piece.size for piece in self._pieces)
-        return _Line("Images", len(self._images), used, size, self._bytes(self._reclaimable))
+        return _Line("Images", len(everything), used, size, self._bytes(self._reclaimable))
 
     def image_rows(self) -> Iterator[tuple[str, ...]]:
         counts: dict[str, int] = {}

@@ -19,7 +19,7 @@ def main(args: Args) -> int:
         if reference.digest:
             raise UsageError(f'"{reference}" holds a digest: a tag is a name without one')
     store = ImageStore(args.paths.data)
-    image = store.resolve(args.image)
+    image = store.find(args.image)
     for reference in references:
         store.tag(image, reference)
         events.record(args.paths, "image", "tag", image.id.partition(":")[2], name=str(reference))

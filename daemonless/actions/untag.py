@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def main(args: Args) -> int:
     """Take the names given, or all of them, from the image; it stays, nameless if need be."""
     store = ImageStore(args.paths.data)
-    image = store.resolve(args.image)
+    image = store.find(args.image)
     names = []
     for text in args.names or ():
         name = str(parse_reference(text))

@@ -89,6 +89,13 @@ COMMANDS = {
     "image_exists": _IMAGES,
     "image_prune": _IMAGES,
     "image_tree": _IMAGES,
+    **dict.fromkeys(
+        (
+            *("manifest_create", "manifest_add", "manifest_annotate", "manifest_inspect", "manifest_push"),
+            *("manifest_remove", "manifest_rm", "manifest_exists"),
+        ),
+        _IMAGES,
+    ),
     "volume_create": _VOLUMES,
     "volume_ls": _VOLUMES,
     "volume_inspect": _VOLUMES,
@@ -150,6 +157,13 @@ GROUPS: dict[str, tuple[str, dict[str, Entry]]] = {
             "import": Entry("import", {}),
         },
     ),
+    "manifest": (
+        "Work with lists of images for several platforms.",
+        {
+            name: Entry(f"manifest_{name}", {})
+            for name in ("create", "add", "annotate", "inspect", "push", "remove", "rm", "exists")
+        },
+    ),
     "volume": (
         "Work with volumes.",
         {
@@ -174,6 +188,7 @@ GROUPS: dict[str, tuple[str, dict[str, Entry]]] = {
 SYNONYMS = {
     "container": {"list": "ls", "ps": "ls", "remove": "rm"},
     "image": {"list": "ls", "remove": "rm"},
+    "manifest": {},
     "volume": {"list": "ls", "remove": "rm"},
     "secret": {"list": "ls", "remove": "rm"},
     "healthcheck": {},

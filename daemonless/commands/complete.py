@@ -34,10 +34,26 @@ def images(ctx: typer.Context, incomplete: str) -> list[str]:
     from daemonless.images.store import ImageStore  # noqa: PLC0415 - only completion reads the store
 
     try:
-        stored = ImageStore(_paths(ctx).data).images()
+        store = ImageStore(_paths(ctx).data)
+        names = [image.names for image in store.images()] + [found.names for found in store.lists()]
     except (OSError, DaemonlessError):
         return []
-    full = [name for image in stored for name in image.names]
+    return _spellings(names)
+
+
+def lists(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Complete the name of a list of images."""
+    from daemonless.images.store import ImageStore  # noqa: PLC0415 - as above
+
+    try:
+        return _spellings([found.names for found in ImageStore(_paths(ctx).data).lists()])
+    except (OSError, DaemonlessError):
+        return []
+
+
+def _spellings(names: list[tuple[str, ...]]) -> list[str]:
+    """Return full names, and short ones where docker.io may be left out."""
+    full = [name for each in names for name in each]
     short = [name.removeprefix("docker.io/").removeprefix("library/") for name in full]
     return sorted({*full, *short})
 

@@ -25,6 +25,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
 
+    from daemonless.images.lists import ImageList
     from daemonless.images.store import Image, ImageStore
 
     # Given all that listed images need, returns the diff_ids of the layers that containers of other
@@ -98,14 +99,15 @@ def collect(store: ImageStore, users: Users) -> list[Piece]:
 
 
 def remove(
-    store: ImageStore, image: Image, users: Users, check_unused: Callable[[], None] = lambda: None
+    store: ImageStore, image: Image | ImageList, users: Users, check_unused: Callable[[], None] = lambda: None
 ) -> None:
-    """Remove an image with all its names, and those of its blobs and layers that nothing else needs.
+    """Remove an image or a list with all its names, and what it consists of unless it is needed still.
 
     What `check_unused` raises, when nobody can come to use the image any more, keeps it.
     """
+    digests = store.needs_of(image)
     store.unlist(image, check_unused)
-    discard_unneeded(store, image.needs, users)
+    discard_unneeded(store, digests, users)
 
 
 def discard_unneeded(store: ImageStore, digests: Collection[str], users: Users) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from daemonless import jsonio
@@ -256,7 +256,7 @@ class Origins:
 
 
 def in_parallel(
-    jobs: dict[_Job, Callable[[], _Result]], at_once: int, failed: threading.Event
+    jobs: Mapping[_Job, Callable[[], _Result]], at_once: int, failed: threading.Event
 ) -> dict[_Job, _Result]:
     """Call the jobs, at most so many at a time, in their order; return what each returned.
 

@@ -1,8 +1,9 @@
-"""Which images there are: names to manifests, kept in the layout's index.json.
+"""Which images there are, and which lists of images: kept in the layout's index.json.
 
 index.json holds one descriptor per name, with the full name in the annotation
-org.opencontainers.image.ref.name; an image that lost its last name stays as one descriptor
-without it. Two annotations of our own hold what would cost many reads to find out again.
+org.opencontainers.image.ref.name (`daemonless.images.entries`). A list of images
+(`daemonless.images.lists`) stands beside them; where an image is wanted, it stands for the one of a
+platform.
 
 Readers take no lock: they see the file before or after a change. Writers hold `images.lock`, for
 milliseconds, never across a download.
@@ -11,22 +12,41 @@ milliseconds, never across a download.
 from __future__ import annotations
 
 from daemonless import failpoints, jsonio
-from daemonless.errors import DaemonlessError, InvalidData, NotFound, UsageError, printable
-from daemonless.files import Lock, read_file, write_atomic
+from daemonless.errors import (
+    DaemonlessError,
+    InvalidData,
+    NotFound,
+    Unsupported,
+    UsageError,
+    printable,
+)
+from daemonless.files import Lock, write_atomic
+from daemonless.images import entries as index_file
 from daemonless.images.blobs import BlobStore
+from daemonless.images.entries import (
+    SIZE,
+    SOURCE,
+    Entry,
+    likeness,
+    make_entry,
+    names_of,
+    with_name,
+    without_name,
+)
+from daemonless.images.lists import ImageList, load_list
 from daemonless.oci.digest import Digest, is_hex
 from daemonless.oci.image import (
-    OCI_INDEX,
-    REF_NAME,
     Descriptor,
     Index,
     Manifest,
+    Platform,
+    choose_manifest,
     diff_ids,
+    host_platform,
     parse_config,
-    parse_descriptor,
     parse_document,
 )
-from daemonless.oci.reference import Reference, is_short, parse_reference
+from daemonless.oci.reference import Reference, is_short, parse_reference, repository_of
 from daemonless.record import Record
 
 TYPE_CHECKING = False
@@ -34,9 +54,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from typing import Any
 
-SIZE = "daemonless.unpacked.size"  # bytes of all layers, unpacked
-SOURCE = "daemonless.source.digest"  # what the name stood for in the registry: often an index
-MAX_INDEX = 64 << 20
 _OWN = ("daemonless.local/", "localhost/")  # no registry has these: they are no aliases
 
 
@@ -60,6 +77,11 @@ class Image(Record):
         return frozenset((self.digest, self.id, *(layer.digest for layer in self.layers), *self.diff_ids))
 
     @property
+    def key(self) -> str:
+        """What tells it from others in the list of images."""
+        return self.digest
+
+    @property
     def labels(self) -> dict[str, str]:
         """The labels of the config."""
         return self.config["config"].get("Labels") or {}
@@ -81,21 +103,6 @@ def image_of_directory() -> Image:
     )
 
 
-class _Entry(Record):
-    """One descriptor of index.json."""
-
-    descriptor: Descriptor
-    name: str
-
-    @property
-    def digest(self) -> Digest:
-        return self.descriptor.digest
-
-    @property
-    def source(self) -> str:
-        return self.descriptor.annotation(SOURCE) or self.digest
-
-
 class ImageStore:
     """The images below `data`, the root of all durable state."""
 
@@ -107,12 +114,37 @@ class ImageStore:
 
     # --- reading ------------------------------------------------------------------------------
 
-    def resolve(self, name: str) -> Image:
+    def resolve(self, name: str, wanted: Platform | None = None) -> Image:
         """Return the image of a name, an id, a prefix of an id, or a digest.
 
-        Raises NotFound, UsageError for what cannot be a name, InvalidData if the image is damaged.
+        Of a list it is the image for the platform `wanted`, or for this machine, and its names are the
+        list's. Raises NotFound,
+        UsageError for what cannot be a name, InvalidData if the image is damaged, Unsupported if a
+        list has no such image here.
         """
-        entries = self._entries()
+        entry, names = self._look_up(name)
+        if entry.is_list:
+            entry = self._member(entry, printable(name), wanted or host_platform())
+        return self._load_listed(name, entry, names)
+
+    def find(self, name: str) -> Image | ImageList:
+        """Return what a name, an id or a digest stands for; raises as `resolve`."""
+        entry, names = self._look_up(name)
+        return self._load_list(entry, names) if entry.is_list else self._load_listed(name, entry, names)
+
+    def find_list(self, name: str) -> ImageList:
+        """Return the list of a name, an id or a digest. Raises NotFound for an image, too."""
+        found = self.find(name)
+        if isinstance(found, ImageList):
+            return found
+        raise NotFound(
+            f"{printable(name)} is an image and no list of images",
+            f"make a list of it: daemonless manifest create NAME {printable(name)}",
+        )
+
+    def _look_up(self, name: str) -> tuple[Entry, tuple[str, ...]]:
+        """Return the entry that is meant, and all names of the same image or list."""
+        entries = self.entries()
         try:
             wanted = self._find(entries, name)
         except NotFound:
@@ -120,15 +152,17 @@ class ImageStore:
             if not full_name:
                 raise
             wanted = self._find(entries, full_name)
-        names = tuple(entry.name for entry in entries if entry.digest == wanted.digest and entry.name)
+        return wanted, names_of(entries, wanted)
+
+    def _load_listed(self, name: str, entry: Entry, names: tuple[str, ...]) -> Image:
         try:
-            return self._load(wanted, names)
+            return self._load(entry, names)
         except InvalidData:
-            if self._is_listed(wanted.digest):
+            if self._is_listed(entry.key):
                 raise
             raise NotFound(f"no such image: {printable(name)}", "it was removed just now") from None
 
-    def name_of(self, image: Image, text: str) -> str:
+    def name_of(self, image: Image | ImageList, text: str) -> str:
         """Return the full name `text` stands for, or an empty string if it is an id or a digest."""
         try:
             name = str(parse_reference(text))
@@ -138,25 +172,36 @@ class ImageStore:
 
     def images(self) -> list[Image]:
         """Return all images that can be read; `damaged` then tells of the others."""
-        entries = self._entries()
         self.damaged = []
-        images, seen = [], set()
-        for entry in entries:
-            if entry.digest in seen:
-                continue
-            seen.add(entry.digest)
-            names = tuple(other.name for other in entries if other.digest == entry.digest and other.name)
+        images = []
+        for entry, names in self._each(lists=False):
             try:
                 images.append(self._load(entry, names))
             except DaemonlessError as error:
-                if self._is_listed(entry.digest):  # not removed meanwhile
+                if self._is_listed(entry.key):  # not removed meanwhile
                     self.damaged.append(error.message)
         return images
+
+    def lists(self) -> list[ImageList]:
+        """Return all lists of images that can be read; the others are added to `damaged`."""
+        lists = []
+        for entry, names in self._each(lists=True):
+            try:
+                lists.append(self._load_list(entry, names))
+            except DaemonlessError as error:
+                self.damaged.append(error.message)
+        return lists
+
+    def _each(self, *, lists: bool) -> Iterator[tuple[Entry, tuple[str, ...]]]:
+        """Yield the images, or the lists, each once and with its names."""
+        entries = self.entries()
+        for entry in {entry.key: entry for entry in reversed(entries) if entry.is_list == lists}.values():
+            yield entry, names_of(entries, entry)
 
     def listed(self) -> dict[str, tuple[str, ...]]:
         """Return the digests of all listed manifests, readable or not, with their names."""
         found: dict[str, tuple[str, ...]] = {}
-        for entry in self._entries():
+        for entry in self.entries():
             found[entry.digest] = found.get(entry.digest, ()) + ((entry.name,) if entry.name else ())
         return found
 
@@ -168,10 +213,10 @@ class ImageStore:
         data = self.blobs.read(digest)
         found = {digest: len(data)}
         document = parse_document(data, what=f"manifest {digest}")
-        if isinstance(document, Index):  # its images need not all be here
-            for child in document.manifests:
-                if self.blobs.has(child.digest):
-                    found |= self.blobs_of(child.digest)
+        if isinstance(document, Index):
+            for member in self._members_here(document):
+                descriptors = (member.config, *member.layers)
+                found |= {each.digest: each.size for each in descriptors if self.blobs.has(each.digest)}
             return found
         config = self.blobs.read(document.config.digest)
         if len(diff_ids(parse_config(config, what="the config"))) != len(document.layers):
@@ -179,9 +224,10 @@ class ImageStore:
         descriptors = (document.config, *document.layers)
         return found | {descriptor.digest: descriptor.size for descriptor in descriptors}
 
-    def _entries(self) -> list[_Entry]:
+    def entries(self) -> list[Entry]:
+        """Return what index.json lists; raises InvalidData."""
         try:
-            return self._read_entries()
+            return index_file.read_entries(self._index)
         except FileNotFoundError:
             return []
         except OSError as error:
@@ -190,19 +236,7 @@ class ImageStore:
             reason = error.message
         raise InvalidData(reason, "move it away and pull the images again: what is here is not fetched")
 
-    def _read_entries(self) -> list[_Entry]:
-        data = read_file(self._index, MAX_INDEX)
-        document = jsonio.loads(data, what=self._index, limit=MAX_INDEX)
-        manifests = document.get("manifests") if isinstance(document, dict) else None
-        if not isinstance(manifests, list):
-            raise InvalidData(f"{self._index} is not an image index")
-        found = []
-        for number, value in enumerate(manifests):
-            descriptor = parse_descriptor(value, f"{self._index}: manifests[{number}]")
-            found.append(_Entry(descriptor=descriptor, name=descriptor.annotation(REF_NAME)))
-        return found
-
-    def _find(self, entries: list[_Entry], name: str) -> _Entry:
+    def _find(self, entries: list[Entry], name: str) -> Entry:
         """Names beat prefixes of ids, as with docker and podman."""
         reference = None
         if not name.startswith("sha256:") and not (len(name) == 64 and is_hex(name)):
@@ -212,32 +246,37 @@ class ImageStore:
                 if not is_hex(name):
                     raise
         if reference:
-            best = max(entries, key=lambda entry: _likeness(entry, reference), default=None)
-            if best and _likeness(best, reference):
+            best = max(entries, key=lambda entry: likeness(entry, reference), default=None)
+            if best and likeness(best, reference):
                 return best
         prefix = name.removeprefix("sha256:")
         if is_hex(prefix):
-            found = {entry.digest: entry for entry in entries if self._has_id(entry, prefix)}
+            found = {entry.key: entry for entry in entries if self._has_id(entry, prefix)}
+            if not found:  # an image may be here for the sake of a list alone
+                members = (each for entry in entries if entry.is_list for each in self._members(entry))
+                found = {entry.key: entry for entry in members if self._has_id(entry, prefix)}
             if len({self._id_of(entry) for entry in found.values()}) > 1:
                 raise UsageError(f'"{name}" is the start of more than one image id', "give more digits")
             if found:
                 return next(iter(found.values()))
         raise self._missing(entries, name, reference)
 
-    def _has_id(self, entry: _Entry, prefix: str) -> bool:
+    def _has_id(self, entry: Entry, prefix: str) -> bool:
         identity = self._id_of(entry)
         if identity and identity.partition(":")[2].startswith(prefix):
             return True
         return len(prefix) == 64 and f"sha256:{prefix}" in (entry.digest, entry.source)
 
-    def _id_of(self, entry: _Entry) -> str:
-        """Return the image id, or an empty string if the manifest cannot be read."""
+    def _id_of(self, entry: Entry) -> str:
+        """Return the id of an image or a list, empty if the manifest cannot be read."""
+        if entry.is_list:
+            return entry.key
         try:
             return self._manifest(entry)[1].config.digest
         except DaemonlessError:
             return ""
 
-    def _missing(self, entries: list[_Entry], name: str, reference: Reference | None) -> NotFound:
+    def _missing(self, entries: list[Entry], name: str, reference: Reference | None) -> NotFound:
         if reference is None:
             return NotFound(f"no such image: {printable(name)}", "list the images with: daemonless images -a")
         tags = [
@@ -252,14 +291,14 @@ class ImageStore:
             hint = f"it is not on this machine; fetch it with: daemonless pull {reference}"
         return NotFound(f"no such image: {printable(name)}", hint)
 
-    def _manifest(self, entry: _Entry) -> tuple[bytes, Manifest]:
+    def _manifest(self, entry: Entry) -> tuple[bytes, Manifest]:
         data = self.blobs.read(entry.digest)
         manifest = parse_document(data, what=f"manifest {entry.digest}")
         if not isinstance(manifest, Manifest):
             raise InvalidData(f"{entry.digest} is not the manifest of an image")
         return data, manifest
 
-    def _load(self, entry: _Entry, names: tuple[str, ...]) -> Image:
+    def _load(self, entry: Entry, names: tuple[str, ...]) -> Image:
         try:
             data, manifest = self._manifest(entry)
             config = parse_config(self.blobs.read(manifest.config.digest), what="the config")
@@ -301,63 +340,61 @@ class ImageStore:
             if not is_complete():
                 return False
             name = _name(reference)
-            entries = self._without_name(self._entries(), name) if name else self._entries()
-            if not name and any(entry.digest == descriptor.digest for entry in entries):
+            entries = self.entries()
+            if not name and any(entry.key == descriptor.digest for entry in entries):
                 return True  # the same image is listed already
-            # the new name also ends the nameless life the same image may have led
-            entries = [entry for entry in entries if entry.name or entry.digest != descriptor.digest]
             notes = {SIZE: str(size), SOURCE: source_digest or descriptor.digest}
-            entries.append(_entry(descriptor, name, notes))
-            self._write(entries)
+            new = make_entry(descriptor, name, notes)
+            self.write(with_name(entries, new) if name else [*entries, new])
         return True
 
-    def tag(self, image: Image, reference: Reference) -> None:
-        """Give an image another name, taking it from the image that has it."""
+    def tag(self, image: Image | ImageList, reference: Reference) -> None:
+        """Give an image or a list another name, taking it from the one that has it."""
         with self.lock():
-            entries = self._entries()
-            found = next((entry for entry in entries if entry.digest == image.digest), None)
+            entries = self.entries()
+            found = next((entry for entry in entries if entry.key == image.key), None)
             if found is None:
                 raise NotFound(f"no such image: {image.id}")
-            entries = self._without_name(entries, str(reference))
-            entries = [entry for entry in entries if entry.name or entry.digest != image.digest]
-            notes = {name: value for name, value in found.descriptor.annotations if name != REF_NAME}
-            entries.append(_entry(found.descriptor, str(reference), notes))
-            self._write(entries)
+            self.write(with_name(entries, make_entry(found.descriptor, str(reference), found.notes)))
 
     def untag(self, name: str) -> None:
         """Take a full name away; the image stays, nameless if this was its last one."""
         with self.lock():
-            self._write(self._without_name(self._entries(), name))
+            self.write(without_name(self.entries(), name))
 
     def has(self, image: Image) -> bool:
-        """Return whether the image is still listed."""
-        return self._is_listed(image.digest)
+        """Return whether the image is still listed, or on a list."""
+        if self._is_listed(image.key):
+            return True
+        return any(
+            member.digest == image.digest for found in self.lists() for member in found.index.manifests
+        )
 
-    def _is_listed(self, digest: str) -> bool:
-        return any(entry.digest == digest for entry in self._entries())
+    def _is_listed(self, key: str) -> bool:
+        return any(entry.key == key for entry in self.entries())
 
-    def unlist(self, image: Image, check_unused: Callable[[], None] = lambda: None) -> None:
-        """Take an image off the list, with all its names; its blobs and layers are garbage then.
+    def unlist(self, image: Image | ImageList, check_unused: Callable[[], None] = lambda: None) -> None:
+        """Take an image or a list off the list, with all its names; its blobs and layers are garbage then.
 
         `check_unused` is called when the image is listed no more, so that no new user of it can
         come; what it raises puts the image back.
         """
         with self.lock():
-            entries = self._entries()
-            self._write([entry for entry in entries if entry.digest != image.digest])
+            entries = self.entries()
+            self.write([entry for entry in entries if entry.key != image.key])
             try:
                 check_unused()
             except BaseException:
-                self._write(entries)
+                self.write(entries)
                 raise
 
     def forget(self, name: str) -> list[str]:
         """Drop a damaged image from the list and return its names; what it used stays on disk."""
         with self.lock():
-            entries = self._entries()
-            digest = self._find(entries, name).digest
-            self._write([entry for entry in entries if entry.digest != digest])
-        return [entry.name for entry in entries if entry.digest == digest and entry.name]
+            entries = self.entries()
+            key = self._find(entries, name).key
+            self.write([entry for entry in entries if entry.key != key])
+        return [entry.name for entry in entries if entry.key == key and entry.name]
 
     def uses(self) -> set[str]:
         """Return the digests of all blobs that images use; what cannot be read counts for nothing."""
@@ -372,7 +409,7 @@ class ImageStore:
         Raises InvalidData if one of them cannot be read: then it is not known.
         """
         needed: set[str] = set()
-        for entry in self._entries():
+        for entry in self.entries():
             if entry.digest not in needed:
                 try:
                     needed.update(self._needs_of(entry.digest))
@@ -380,35 +417,101 @@ class ImageStore:
                     raise _damaged(entry.name or entry.digest, error) from error
         return needed
 
+    def needs_of(self, image: Image | ImageList) -> frozenset[str]:
+        """Return the digests of what an image or a list consists of; raises as `needs`."""
+        if isinstance(image, Image):
+            return image.needs
+        return frozenset((image.digest, *self._needs_of_members(image.index)))
+
     def _needs_of(self, digest: str) -> Iterator[str]:
         yield digest
         document = parse_document(self.blobs.read(digest), what=f"manifest {digest}")
-        if isinstance(document, Index):  # its images need not all be here
-            for child in document.manifests:
-                if self.blobs.has(child.digest):
-                    yield from self._needs_of(child.digest)
+        if isinstance(document, Index):
+            yield from self._needs_of_members(document)
             return
         yield document.config.digest
         yield from (layer.digest for layer in document.layers)
         yield from diff_ids(parse_config(self.blobs.read(document.config.digest), what="the config"))
 
-    def _without_name(self, entries: Iterable[_Entry], name: str) -> list[_Entry]:
-        """Return the entries with one name gone; its image keeps a nameless entry if it needs one."""
-        rest = [entry for entry in entries if entry.name != name]
-        for entry in entries:
-            if entry.name == name and not any(other.digest == entry.digest for other in rest):
-                notes = {key: value for key, value in entry.descriptor.annotations if key != REF_NAME}
-                rest.append(_entry(entry.descriptor, "", notes))
-        return rest
+    def _needs_of_members(self, index: Index) -> Iterator[str]:
+        """Yield what of them is here or may come; they need not be images."""
+        yield from (member.digest for member in index.manifests)
+        for member in self._members_here(index):
+            yield member.config.digest
+            yield from (layer.digest for layer in member.layers)
+            try:
+                yield from diff_ids(parse_config(self.blobs.read(member.config.digest), what="the config"))
+            except DaemonlessError:
+                pass  # no image, or none that is here: no container stands on its layers
 
-    def _write(self, entries: list[_Entry]) -> None:
-        document = {
-            "schemaVersion": 2,
-            "mediaType": OCI_INDEX,
-            "manifests": [entry.descriptor.to_json() for entry in entries],
-        }
+    # --- members of lists -----------------------------------------------------------------------
+
+    def member(self, digest: str) -> Image:
+        """Return the image of a list's manifest. Raises InvalidData if not all of its documents are here."""
+        descriptor = Descriptor(media_type="", digest=Digest(digest), size=0)
+        return self._load(Entry(descriptor=descriptor, name=""), ())
+
+    def _load_list(self, entry: Entry, names: tuple[str, ...]) -> ImageList:
+        try:
+            return load_list(entry, names, self.blobs.read(entry.digest))
+        except NotFound as error:
+            changed = next((each for each in self.entries() if each.key == entry.key), entry)
+            if changed.digest != entry.digest:  # meanwhile
+                return self._load_list(changed, names)
+            raise _damaged(names[0] if names else entry.digest, error) from error
+        except DaemonlessError as error:
+            raise _damaged(names[0] if names else entry.digest, error) from error
+
+    def _members_here(self, index: Index) -> Iterator[Manifest]:
+        """Yield the manifests of an index that are here; what they name need not be."""
+        for descriptor in index.manifests:
+            if self.blobs.has(descriptor.digest):
+                document = parse_document(
+                    self.blobs.read(descriptor.digest), what=f"manifest {descriptor.digest}"
+                )
+                if isinstance(document, Manifest):
+                    yield document
+
+    def _members(self, entry: Entry) -> Iterator[Entry]:
+        """Yield entries for the images of a list, nameless ones."""
+        for descriptor in self._load_list(entry, ()).index.manifests:
+            if self.blobs.has(descriptor.digest):
+                yield Entry(descriptor=descriptor.replace(annotations=()), name="")
+
+    def _member(self, entry: Entry, shown: str, wanted: Platform) -> Entry:
+        """Return an entry for the image of a list that is for a platform. Raises Unsupported."""
+        found = self._load_list(entry, ())
+        try:
+            chosen = choose_manifest(found.index, wanted, what=f"the list {shown}")
+        except NotFound as error:
+            raise Unsupported(error.message, error.hint) from None
+        if not self.is_whole(chosen.digest):
+            origin = repository_of(found.origins.get(chosen.digest, ""))
+            raise Unsupported(
+                f"the image for {wanted} of the list {shown} is not on this machine",
+                f"fetch it with: daemonless pull {origin}@{chosen.digest}" if origin else "",
+            )
+        return Entry(descriptor=chosen.replace(annotations=()), name="")
+
+    def ids_on(self, found: ImageList) -> set[str]:
+        """Return the ids of the images on a list whose manifests are here."""
+        return {manifest.config.digest for manifest in self._members_here(found.index)}
+
+    def is_whole(self, digest: str) -> bool:
+        """Return whether a manifest and all it names are here."""
+        if not self.blobs.has(digest):
+            return False
+        document = parse_document(self.blobs.read(digest), what=f"manifest {digest}")
+        return isinstance(document, Manifest) and all(
+            self.blobs.has(each.digest, each.size) for each in (document.config, *document.layers)
+        )
+
+    # --- the file -------------------------------------------------------------------------------
+
+    def write(self, entries: list[Entry]) -> None:
+        """Replace index.json; the caller holds the lock. Raises OSError."""
         failpoints.reach("images.write")
-        write_atomic(self._index, jsonio.dumps(document).encode())
+        write_atomic(self._index, index_file.index_of(entries))
 
     def lock(self) -> Lock:
         """Return the lock of who changes the list, or removes what it does not need; raises OSError."""
@@ -441,27 +544,3 @@ def _name(reference: Reference | None) -> str:
     if reference is None:
         return ""
     return str(reference.replace(tag="") if reference.digest else reference)
-
-
-def _entry(descriptor: Descriptor, name: str, notes: dict[str, str]) -> _Entry:
-    annotations = {**notes, REF_NAME: name} if name else notes
-    return _Entry(descriptor=descriptor.replace(annotations=tuple(annotations.items())), name=name)
-
-
-def _likeness(entry: _Entry, reference: Reference) -> int:
-    """Return how well an entry fits a reference, 0 if not at all.
-
-    A digest decides, whatever tag stands beside it. That of an index may stand for images of
-    several platforms; the one pulled by that very digest comes first.
-    """
-    if not reference.digest:
-        return int(entry.name == str(reference))
-    name = str(reference.replace(tag=""))
-    repository = entry.name.partition("@")[0]
-    if "@" not in entry.name:
-        repository = repository.rpartition(":")[0]
-    if entry.name == name:
-        return 3
-    if repository != reference.name:
-        return 0
-    return 2 if reference.digest == entry.digest else int(reference.digest == entry.source)

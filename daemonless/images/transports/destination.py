@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from daemonless.errors import InvalidData
 from daemonless.oci.digest import VerifiedReader
@@ -55,6 +55,14 @@ class Destination(Protocol):
 
     def put_manifest(self, data: bytes, media_type: str) -> None:
         """Put the manifest there, when all it needs is; this gives the image its name."""
+
+
+@runtime_checkable
+class HoldsLists(Destination, Protocol):
+    """A Destination that may also get a list of images, by `put_manifest`, after what it names."""
+
+    def put_member(self, data: bytes, media_type: str) -> None:
+        """Put the manifest of an image there that a list names."""
 
 
 def verified(descriptor: Descriptor, open_at: Open, progress: Advance) -> Iterator[bytes]:

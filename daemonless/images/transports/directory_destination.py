@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from daemonless.errors import UsageError
 from daemonless.images.transports.destination import Accepts, Advance, Open, verified
-from daemonless.images.transports.directory import MANIFEST
+from daemonless.images.transports.directory import MANIFEST, manifest_name
 from daemonless.images.transports.files import Directory, read
 from daemonless.images.transports.output_directory import OutputDirectory
-from daemonless.oci.digest import is_hex
-from daemonless.oci.image import Descriptor, Manifest, parse_document
+from daemonless.oci.digest import digest_of, is_hex
+from daemonless.oci.image import Descriptor
 
 _VERSION = b"Directory Transport Version: 1.1\n"
 _START = b"Directory Transport Version: "
@@ -25,6 +25,7 @@ class DirectoryDestination:
     def __init__(self, output: OutputDirectory) -> None:
         self.name = f"dir:{output.name}"
         self._output = output
+        self._kept: set[str] = set()  # what the new image consists of
         if output.names():
             files = Directory(output.fd, output.name)
             if not files.has("version") or not read(files, "version", 4096).startswith(_START):
@@ -34,6 +35,7 @@ class DirectoryDestination:
 
     def find_blob(self, descriptor: Descriptor) -> str:
         """Look for it in the directory."""
+        self._kept.add(descriptor.digest.hex)
         return "already there" if self._output.has(descriptor.digest.hex, descriptor.size) else ""
 
     def put_blob(self, descriptor: Descriptor, open_at: Open, progress: Advance) -> None:
@@ -41,12 +43,15 @@ class DirectoryDestination:
         self._output.write(descriptor.digest.hex, verified(descriptor, open_at, progress))
 
     def put_manifest(self, data: bytes, media_type: str) -> None:
-        """Write the manifest, and remove what only the older image had."""
-        manifest = parse_document(data, media_type)
-        assert isinstance(manifest, Manifest)  # of one image
+        """Write the manifest or the list, and remove what only the older image had."""
         self._output.write("version", [_VERSION])
         self._output.write(MANIFEST, [data])
-        needed = {each.digest.hex for each in (manifest.config, *manifest.layers)}
         for name in self._output.names():
-            if name not in needed and is_hex(name.partition(".")[0]) and len(name) >= 64:
+            if name not in self._kept and is_hex(name.partition(".")[0]) and len(name) >= 64:
                 self._output.remove(name)
+
+    def put_member(self, data: bytes, media_type: str) -> None:
+        """Write the manifest."""
+        name = manifest_name(digest_of(data))
+        self._kept.add(name)
+        self._output.write(name, [data])

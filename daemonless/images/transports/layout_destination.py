@@ -45,6 +45,10 @@ class LayoutDirectory:
         self._output.write("oci-layout", [_VERSION])
         self._output.write("index.json", [_index([*entries, new])])
 
+    def put_member(self, data: bytes, media_type: str) -> None:
+        """Write the manifest."""
+        self._output.write(blob_name(digest_of(data)), [data])
+
     def _is_replaced(self, entry: Descriptor, new: Descriptor) -> bool:
         name = entry.annotation(REF_NAME)
         return name == self._image if self._image else not name and entry.digest == new.digest
@@ -101,10 +105,14 @@ class LayoutArchiveImage:
 
     def put_manifest(self, data: bytes, media_type: str) -> None:
         """Write the manifest, to be listed at the end."""
-        entry = _entry(data, media_type, self._image)
-        if blob_name(entry.digest) not in self._output.written:
-            self._output.write(blob_name(entry.digest), len(data), [data])
-        self._entries.append(entry)
+        self.put_member(data, media_type)
+        self._entries.append(_entry(data, media_type, self._image))
+
+    def put_member(self, data: bytes, media_type: str) -> None:
+        """Write the manifest."""
+        name = blob_name(digest_of(data))
+        if name not in self._output.written:
+            self._output.write(name, len(data), [data])
 
 
 def _entry(data: bytes, media_type: str, image: str) -> Descriptor:

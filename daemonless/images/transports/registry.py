@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from daemonless.errors import DaemonlessError
 from daemonless.images.transports.destination import Accepts, Advance, Open
-from daemonless.oci.digest import Digest
+from daemonless.oci.digest import Digest, digest_of
 from daemonless.oci.image import Descriptor, Fetched
 from daemonless.oci.reference import Reference
 from daemonless.registry.blob import Blob
@@ -137,3 +137,7 @@ class RegistryDestination:
     def put_manifest(self, data: bytes, media_type: str) -> None:
         """Upload it under the image's tag or digest."""
         self._client.push_manifest(self._path, self._identifier, data, media_type)
+
+    def put_member(self, data: bytes, media_type: str) -> None:
+        """Upload it under its digest."""
+        self._client.push_manifest(self._path, digest_of(data), data, media_type)

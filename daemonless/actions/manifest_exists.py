@@ -1,0 +1,19 @@
+"""manifest exists: an exit status that says whether there is such a list."""
+
+from __future__ import annotations
+
+from daemonless.errors import NotFound
+from daemonless.images.store import ImageStore
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from daemonless.actions.args import Args
+
+
+def main(args: Args) -> int:
+    """Return 0 if the list is stored here, 1 if it is not; raises UsageError for what is no name."""
+    try:
+        ImageStore(args.paths.data).find_list(args.list)
+    except NotFound:
+        return 1
+    return 0

@@ -1,0 +1,92 @@
+"""Making and changing lists of images. What is to be on one is found by `daemonless.images.members`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from daemonless import jsonio
+from daemonless.errors import Conflict, NotFound
+from daemonless.images.entries import Entry, make_entry, names_of
+from daemonless.images.lists import ImageList, Member, add_member, changed_notes, encode, load_list, new_notes
+from daemonless.images.store import ImageStore
+from daemonless.oci.image import Descriptor
+from daemonless.oci.reference import Reference
+
+
+def create_list(
+    store: ImageStore, reference: Reference, document: dict[str, Any], members: Iterable[Member] = ()
+) -> ImageList:
+    """Make a list of what `document` names, and of `members`, all of which has been leased.
+
+    Raises Conflict if the name is in use, InvalidData for a document that is none.
+    """
+    name = str(reference)
+    members = tuple(members)
+    for member in members:
+        add_member(document, member)
+    store.blobs.sweep()
+    with store.lock():
+        entries = store.entries()
+        if any(entry.name == name for entry in entries):
+            raise Conflict(
+                f"{name} is already in use", f"another name, or: daemonless manifest rm {reference.familiar}"
+            )
+        new = _entry(store, document, name, changed_notes(new_notes(), document, members))
+        store.write([*entries, new])
+        return load_list(new, (name,), store.blobs.read(new.digest))
+
+
+def change_list(
+    store: ImageStore,
+    found: ImageList,
+    change: Callable[[dict[str, Any]], object],
+    members: Iterable[Member] = (),
+) -> ImageList:
+    """Have `change` change the document of a list, which keeps its id and its names.
+
+    `members` are those that become new by that, which have been leased. Raises NotFound if the list was
+    removed, or what `change` raises.
+    """
+    store.blobs.sweep()
+    with store.lock():
+        entries = store.entries()
+        old = next((entry for entry in entries if entry.key == found.key), None)
+        if old is None:
+            raise NotFound(f"no such list of images: {found.shown}", "it was removed just now")
+        document = jsonio.loads(store.blobs.read(old.digest))
+        change(document)
+        new = _entry(store, document, "", changed_notes(old.notes, document, members))
+        store.write(
+            [
+                make_entry(new.descriptor, entry.name, new.notes) if entry.key == old.key else entry
+                for entry in entries
+            ]
+        )
+        if not any(entry.digest == old.digest for entry in store.entries()):
+            store.blobs.remove(old.digest)
+        return load_list(new, names_of(entries, old), store.blobs.read(new.digest))
+
+
+def add_members(
+    store: ImageStore, found: ImageList, members: Iterable[Member]
+) -> tuple[ImageList, list[str]]:
+    """Put images on a list; return the list, and the digests of those that had to make room.
+
+    Raises as `change_list`.
+    """
+    members = tuple(members)
+    gone: list[str] = []
+
+    def change(document: dict[str, Any]) -> None:
+        gone[:] = [digest for digest in (add_member(document, member) for member in members) if digest]
+
+    return change_list(store, found, change, members), gone
+
+
+def _entry(store: ImageStore, document: dict[str, Any], name: str, notes: dict[str, str]) -> Entry:
+    data = encode(document)
+    digest = store.blobs.add(data)
+    return make_entry(
+        Descriptor(media_type=document["mediaType"], digest=digest, size=len(data)), name, notes
+    )

@@ -1,0 +1,245 @@
+"""From a list of images on this machine to one elsewhere.
+
+    its images, one after the other: blobs where they are missing, manifest -> the list, which gets the name
+
+All of them go as they are, byte for byte, unless a format or a compression was asked for, or the
+destination holds no other; the list then names what they have become. Blobs that are neither here nor
+there come from the registry that the list has the image of.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from daemonless import jsonio
+from daemonless.config import Paths
+from daemonless.errors import NotFound, Unsupported, UsageError
+from daemonless.images.blobnotes import BlobNotes
+from daemonless.images.blobs import store_failed
+from daemonless.images.formats import FORMATS
+from daemonless.images.leases import Lease
+from daemonless.images.lists import ImageList
+from daemonless.images.members import fetch_blobs
+from daemonless.images.progress import Progress
+from daemonless.images.push import Wish, check, in_parallel, push
+from daemonless.images.recompression import reads_stored
+from daemonless.images.store import ImageStore
+from daemonless.images.transports.destination import Accepts, Advance, Destination, HoldsLists, Open
+from daemonless.images.transports.source import Source
+from daemonless.oci.digest import Digest, digest_of
+from daemonless.oci.image import (
+    DOCKER_CONFIG,
+    DOCKER_INDEX,
+    OCI_CONFIG,
+    OCI_INDEX,
+    Descriptor,
+    Manifest,
+    layer_compression,
+    parse_document,
+)
+from daemonless.oci.reference import parse_reference
+from daemonless.record import Record
+
+
+class Setting(Record):
+    """What a push of a list needs of its caller."""
+
+    open_source: Callable[[str], Source]  # opens the image of a name, to fetch it
+    show: Callable[[str, str], Progress]  # makes the display for a verb and a thing
+
+
+def push_list(
+    found: ImageList,
+    paths: Paths,
+    destination: Destination,
+    wish: Wish,
+    setting: Setting,
+    *,
+    members: bool = True,
+) -> Digest:
+    """Copy a list, and the images on it unless without `members`; return the digest it has there.
+
+    Raises as `images.push.push`, and as `images.pull.pull` for images that are fetched.
+    """
+    check(wish)
+    if not isinstance(destination, HoldsLists):
+        raise UsageError(f"{destination.name} holds no lists of images", "oci-archive:FILE:NAME does")
+    store = ImageStore(paths.data)
+    try:
+        store.blobs.prepare()
+        with Lease(paths.data) as lease:
+            lease.keep(found.digest, *store.needs_of(found))
+            return _ListPush(found, store, paths, destination, wish, setting).run(members=members)
+    except BrokenPipeError:
+        raise  # whoever reads the archive has seen enough
+    except OSError as error:
+        raise store_failed(f"push to {destination.name}", error) from error
+
+
+class _ListPush:
+    def __init__(
+        self,
+        found: ImageList,
+        store: ImageStore,
+        paths: Paths,
+        destination: HoldsLists,
+        wish: Wish,
+        setting: Setting,
+    ) -> None:
+        self._list = found
+        self._store = store
+        self._paths = paths
+        self._notes = BlobNotes(paths.cache)
+        self._destination = destination
+        self._wish = wish
+        self._setting = setting
+
+    def run(self, *, members: bool) -> Digest:
+        document = self._list.document()
+        if members:
+            pairs = zip(document["manifests"], self._list.index.manifests, strict=True)
+            changed = [raw | self._put_image(descriptor) for raw, descriptor in pairs]
+            if changed != document["manifests"]:
+                document["manifests"] = changed
+        if self._wish.format:
+            _convert(document, self._wish.format)
+        data = self._list.data
+        if document != jsonio.loads(data):
+            data = jsonio.dumps(document).encode()
+        self._destination.put_manifest(data, document.get("mediaType") or OCI_INDEX)
+        return digest_of(data)
+
+    def _put_image(self, member: Descriptor) -> dict[str, Any]:
+        """Put an image there; return what the list has to say of it: media type, digest and size."""
+        data = self._store.blobs.read(member.digest)
+        manifest = parse_document(data, what=f"manifest {member.digest}")
+        if not isinstance(manifest, Manifest):
+            raise UsageError(f"{member.digest} is a list on the list {self._list.shown}")
+        shown = f"{self._destination.name} ({member.platform or member.digest.short})"
+        changes = self._is_changed(manifest)
+        self._fetch(member, manifest, fully=changes)
+        if changes:
+            there = _Place(self._destination)
+            push(
+                self._store.member(member.digest),
+                self._paths,
+                there,
+                self._wish,
+                self._show("Pushing", shown),
+            )
+            return there.descriptor
+        self._copy(manifest, self._show("Pushing", shown))
+        self._destination.put_member(data, manifest.media_type)
+        return {}
+
+    def _show(self, verb: str, what: str) -> Progress:
+        return self._setting.show(verb, what)
+
+    def _is_changed(self, manifest: Manifest) -> bool:
+        """Return whether an image is to become another one; what is no image stays what it is."""
+        wish = self._wish
+        if not _is_image(manifest):
+            return False
+        formats = (wish.format,) if wish.format else self._destination.accepts.formats
+        is_right = any(FORMATS[each].manifest == manifest.media_type for each in formats)
+        return not is_right or bool(wish.compression or wish.plain or wish.level is not None)
+
+    def _fetch(self, member: Descriptor, manifest: Manifest, *, fully: bool) -> None:
+        """Have what is missing here, of all that there is or of what the destination lacks."""
+        blobs = self._store.blobs
+        origin = self._list.origins.get(member.digest, "")
+        if origin:  # a registry need not be sent what another of its repositories has
+            for each in (manifest.config, *manifest.layers):
+                self._notes.add_place(each.digest, parse_reference(origin).name)
+        descriptors = {each.digest: each for each in (manifest.config, *manifest.layers)}
+        missing = [
+            each
+            for each in descriptors.values()
+            if not blobs.has(each.digest, each.size) and (fully or not self._destination.find_blob(each))
+        ]
+        if not missing:
+            return
+        if not origin:
+            raise NotFound(
+                f"image {member.digest} of the list {self._list.shown} is not complete",
+                "put it on the list again: daemonless manifest add",
+            )
+        source = self._setting.open_source(origin)
+        try:
+            fetch_blobs(source, blobs, missing, self._show("Pulling", f"{origin} ({member.platform})"))
+        finally:
+            source.close()
+
+    def _copy(self, manifest: Manifest, progress: Progress) -> None:
+        """Put the blobs of an image there, as they are."""
+        destination = self._destination
+        unique = list({each.digest: each for each in (*manifest.layers, manifest.config)}.values())
+        failed = threading.Event()
+
+        def put(descriptor: Descriptor) -> None:
+            note = destination.find_blob(descriptor)
+            progress.add(descriptor.digest, descriptor.size)
+            if not note:
+                destination.put_blob(
+                    descriptor,
+                    reads_stored(self._store.blobs, descriptor),
+                    lambda count: progress.advance(descriptor.digest, count),
+                )
+            progress.finish(descriptor.digest, note or "done")
+
+        jobs = {each.digest: partial(put, each) for each in unique}
+        with progress:
+            in_parallel(jobs, destination.accepts.at_once, failed)
+
+
+def _is_image(manifest: Manifest) -> bool:
+    """Return whether a manifest is that of an image, and not of a document about one."""
+    if manifest.config.media_type not in (OCI_CONFIG, DOCKER_CONFIG):
+        return False
+    try:
+        return all(layer_compression(layer.media_type) is not None for layer in manifest.layers)
+    except Unsupported:
+        return False
+
+
+class _Place:
+    """The destination of an image that a list names: it gets no name of its own."""
+
+    def __init__(self, destination: HoldsLists) -> None:
+        self._destination = destination
+        self.descriptor: dict[str, Any] = {}
+
+    @property
+    def name(self) -> str:
+        return self._destination.name
+
+    @property
+    def accepts(self) -> Accepts:
+        return self._destination.accepts
+
+    def find_blob(self, descriptor: Descriptor) -> str:
+        return self._destination.find_blob(descriptor)
+
+    def put_blob(self, descriptor: Descriptor, open_at: Open, progress: Advance) -> None:
+        self._destination.put_blob(descriptor, open_at, progress)
+
+    def put_manifest(self, data: bytes, media_type: str) -> None:
+        self.put_member(data, media_type)
+
+    def put_member(self, data: bytes, media_type: str) -> None:
+        self._destination.put_member(data, media_type)
+        self.descriptor = {"mediaType": media_type, "digest": str(digest_of(data)), "size": len(data)}
+
+
+def _convert(document: dict[str, Any], form: str) -> None:
+    """Make a list one of OCI's or of docker's, which have fewer members."""
+    document["mediaType"] = OCI_INDEX if form == "oci" else DOCKER_INDEX
+    if form == "docker":
+        for name in ("annotations", "artifactType", "subject"):
+            document.pop(name, None)
+        for each in document["manifests"]:
+            for name in ("annotations", "artifactType"):
+                each.pop(name, None)
