@@ -30,7 +30,7 @@ def apply(config: dict[str, Any], text: str) -> None:
             raise UsageError(f"{instruction.keyword} does not change the config")
         if instruction.keyword == "USER":
             grammar.user(instruction.args[0], "USER")
-        change(config, instruction, Words(None, "\\"))
+        change(config, instruction, Words("\\"))
     except UsageError as error:
         reason = error.reason if isinstance(error, DockerfileError) else error.message
         raise UsageError(

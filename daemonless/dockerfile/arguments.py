@@ -62,10 +62,10 @@ class Arguments:
         self.declared: set[str] = set()
         self.defaults: dict[str, str] = {**predefined, **{k: v for k, v in given.items() if k in predefined}}
         for instruction in dockerfile.arguments:
-            words = Words(self.defaults, dockerfile.escape)
+            words = Words(dockerfile.escape, self.defaults)
             try:
                 for name, default in list(declarations(instruction, words)):
-                    value = self.value(name, default, Words(self.defaults, dockerfile.escape))
+                    value = self.value(name, default, Words(dockerfile.escape, self.defaults))
                     if value is not None:
                         self.defaults[name] = value
             except UsageError as error:

@@ -52,7 +52,7 @@ class Scope:
         """Return each stage's base and platform, expanded."""
         found = []
         for stage in self.dockerfile.stages:
-            words = Words(self.arguments.defaults, self.dockerfile.escape)
+            words = Words(self.dockerfile.escape, self.arguments.defaults)
             try:
                 base, platform = words.word(stage.base), words.word(stage.platform)
                 if not base:
@@ -118,12 +118,12 @@ class _Evaluation:
         self._declared = dict(self.arguments)  # for the history of RUN: those without a value too
         if "PATH" not in settings.variables_of(self.config):
             self.config["Env"] = [*(self.config.get("Env") or []), f"PATH={DEFAULT_PATH}"]
+        self._variables = settings.variables_of(self.config)
 
     def run(self, instruction: Instruction) -> None:
         """Add the step of one instruction."""
         self.config = dict(self.config)  # the step before keeps its own
-        variables = {**self.arguments, **settings.variables_of(self.config)}
-        words = Words(variables, self._escape)
+        words = Words(self._escape, self._variables, self.arguments)
         work: Work | None = None
         try:
             match instruction.keyword:
@@ -162,6 +162,8 @@ class _Evaluation:
     def _follow_up(self, keyword: str) -> None:
         """Do what an instruction means for the settings of others."""
         self._has_cmd |= keyword == "CMD"
+        if keyword == "ENV":
+            self._variables = settings.variables_of(self.config)
         if keyword == "ENTRYPOINT" and not self._has_cmd:
             self.config.pop("Cmd", None)  # one that was meant for another entry point
         for key in ("Cmd", "Entrypoint"):
@@ -204,7 +206,7 @@ class _Evaluation:
         argv = settings.in_shell(self.config, instruction, args)
         if not argv:
             raise UsageError("RUN has no command")
-        variables = settings.variables_of(self.config)
+        variables = self._variables
         env = {**variables, **{k: v for k, v in self.arguments.items() if k not in variables}}
         mounts = tuple(
             parse_mount(text, words.word, lambda path: settings.absolute(self.config, path))

@@ -118,6 +118,12 @@ def _stage(reader: _Reader, start: Instruction, index: int, body: list[Instructi
 _NAME = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-_.")
 
 
+def _first_word(line: str) -> str:
+    """Return what stands before the first blank; the line begins with none."""
+    end = next((place for place, char in enumerate(line) if char in " \t\v\f\r"), len(line))
+    return line[:end]
+
+
 class _Reader:
     """Takes the lines of a file one instruction at a time."""
 
@@ -173,8 +179,8 @@ class _Reader:
     def _comments_above(self, first: int) -> tuple[str, ...]:
         """Return the comment that ends right above a line; `#` alone separates as an empty line does."""
         found: list[str] = []
-        for line in reversed(self.lines[self._directive_lines : first - 1]):
-            text = line.strip(_BLANKS)
+        for number in range(first - 2, self._directive_lines - 1, -1):
+            text = self.lines[number].strip(_BLANKS)
             if not text.startswith("#") or text == "#":
                 break
             found.insert(0, text[1:].strip(_BLANKS))
@@ -218,7 +224,7 @@ class _Reader:
         except UnicodeEncodeError:
             raise self.mistake("it is not UTF-8", "", first, self._at) from None
         line = line.strip(_BLANKS)
-        written = line.split(None, 1)[0]
+        written = _first_word(line)
         keyword = written.upper()
         if keyword not in KEYWORDS:
             raise self.mistake(
@@ -260,7 +266,7 @@ class _Reader:
         rest = line[len(written) :].strip(_BLANKS)
         if not rest:
             raise self.mistake("ONBUILD needs an instruction", "", first, self._at)
-        inner = rest.split(None, 1)[0].upper()
+        inner = _first_word(rest).upper()
         if inner in _NOT_TRIGGERS:
             raise self.mistake(f"ONBUILD cannot trigger {inner}", "", first, self._at)
         found = self._instruction(rest, first)

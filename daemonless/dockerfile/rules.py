@@ -138,11 +138,11 @@ def _bases(dockerfile: Dockerfile, scope: Scope) -> Iterator[Finding]:
     declared = {
         name
         for instruction in dockerfile.arguments
-        for name, _default in declarations(instruction, Words(known, dockerfile.escape))
+        for name, _default in declarations(instruction, Words(dockerfile.escape, known))
     }
     plain = Arguments(dockerfile, {}, scope.arguments.predefined).defaults
     for stage in dockerfile.stages:
-        words, platform_words = Words(known, dockerfile.escape), Words(known, dockerfile.escape)
+        words, platform_words = Words(dockerfile.escape, known), Words(dockerfile.escape, known)
         words.word(stage.base)
         platform = platform_words.word(stage.platform)
         for name in sorted((words.missing | platform_words.missing) - declared):
@@ -154,7 +154,7 @@ def _bases(dockerfile: Dockerfile, scope: Scope) -> Iterator[Finding]:
             yield from _constant_platform(stage, platform)
         if platform_words.asked == {"TARGETPLATFORM"} and platform == known["TARGETPLATFORM"]:
             yield _about("RedundantTargetPlatform", stage.start, "the platform is the one it has anyway")
-        if "$" in stage.base and not _is_image(Words(plain, dockerfile.escape).word(stage.base)):
+        if "$" in stage.base and not _is_image(Words(dockerfile.escape, plain).word(stage.base)):
             yield _about(
                 "InvalidDefaultArgInFrom",
                 stage.start,
@@ -228,7 +228,7 @@ def _secrets(instruction: Instruction, escape: str) -> Iterator[Finding]:
     if instruction.keyword == "ENV":
         names = list(instruction.args[::3])
     elif instruction.keyword == "ARG":
-        names = [name for name, _default in declarations(instruction, Words(None, escape))]
+        names = [name for name, _default in declarations(instruction, Words(escape))]
     else:
         return
     for name in names:

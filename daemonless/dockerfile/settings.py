@@ -52,7 +52,7 @@ def set_variables(config: Config, pairs: list[tuple[str, str]]) -> None:
 
 def variables_of(config: Config) -> dict[str, str]:
     """Return the config's variables."""
-    return {entry.partition("=")[0]: entry.partition("=")[2] for entry in config.get("Env") or []}
+    return dict(entry.partition("=")[::2] for entry in config.get("Env") or [])
 
 
 def in_shell(config: Config, instruction: Instruction, args: tuple[str, ...]) -> list[str]:
