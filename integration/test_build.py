@@ -204,3 +204,18 @@ def test_the_same_digest_elsewhere_and_later(fresh: Cli, cli: Cli, context: Cont
         assert command.inspect("same", "{{.Created}}").startswith("2023-11-14T22:13:20")
         time.sleep(1.1)
     assert digests[0] == digests[1]
+
+
+def test_checks_warn_and_fail_where_they_are_to(cli: Cli, context: Context) -> None:
+    place = context("FROM BASE as one\nMAINTAINER me\nRUN true\n")
+    built = cli("build", str(place))
+    assert "Warning: Dockerfile:1: " in built.stderr and "(FromAsCasing)" in built.stderr
+    assert "Warning: Dockerfile:2: " in built.stderr and "(MaintainerDeprecated)" in built.stderr
+    checked = cli("build", "--check", str(place), status=1)
+    assert [line.rpartition(" ")[2] for line in checked.lines] == ["(FromAsCasing)", "(MaintainerDeprecated)"]
+    assert "does not pass its checks: FromAsCasing, MaintainerDeprecated" in checked.stderr
+    strict = context("# check=error=true\nFROM BASE as one\nRUN true\n")
+    assert "FromAsCasing" in cli("build", "--tag", "never", str(strict), status=125).stderr
+    assert cli("image", "exists", "never", status=1)
+    clean = context("# check=skip=FromAsCasing\nFROM BASE as one\nRUN exit 1\n")
+    assert cli("build", "--check", str(clean)).stderr == "Check complete, no warnings found.\n"

@@ -134,7 +134,7 @@ def test_what_is_refused_leaves_nothing(cli: Cli, root: Path) -> None:
         (("-",), b"no archive" * 100, "cannot import standard input"),
         (("-",), root.read_bytes()[:-20_000], "the archive ends too early"),
         (("-",), gzip.compress(root.read_bytes(), 1)[:-9], "is not valid gzip"),
-        (("-c", "COPY a b", str(root)), b"", "there is no such instruction"),
+        (("-c", "COPY a b", str(root)), b"", "COPY does not change the config"),
         ((str(root), "Bad Name"), b"", "is not an image name"),
         ((str(root), "name@sha256:" + "0" * 64), b"", "a new image cannot have one"),
         (("--platform=a/b/c/d", str(root)), b"", "is not a platform"),

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from daemonless.actions.args import Args
     from daemonless.build.finishing import Finished
     from daemonless.build.report import Report
+    from daemonless.dockerfile.checks import Checked
     from daemonless.images.store import Image
 
 
@@ -44,11 +45,13 @@ def main(args: Args) -> int:
         if excerpt and not args.quiet:
             os.write(2, f"{excerpt}\n".encode("utf-8", "backslashreplace"))
         raise
-    print(built.id.partition(":")[2])
+    if built is not None:
+        print(built.id.partition(":")[2])
     return 0
 
 
-def _build(args: Args) -> Finished:
+def _build(args: Args) -> Finished | None:
+    """Build the image and return it; with --check there is none."""
     directory = os.path.abspath(args.context or ".")
     request = _request(args, directory)
     id_map = load_id_map(os.getuid(), os.getgid())
@@ -84,6 +87,9 @@ def _build(args: Args) -> Finished:
             warn=args.warn,
         )
         builder.plan()
+        _tell(args, request, builder.check())
+        if args.check:
+            return None
         built = builder.build()
     sources.save()
     _write_results(args, request, built)
@@ -91,6 +97,26 @@ def _build(args: Args) -> Finished:
     for name in names or [""]:
         events.record(args.paths, "image", "build", built.id.partition(":")[2], name=name)
     return built
+
+
+def _tell(args: Args, request: BuildRequest, checked: Checked) -> None:
+    """Print what the checks found. Raises UsageError if that is to be an error."""
+    name = request.dockerfile.name
+    for finding in checked.findings:
+        line = f"{name}:{finding.first}: {finding.message} ({finding.rule})"
+        if args.check:
+            print(line)
+        elif not args.quiet:
+            args.warn(line)
+    rules = ", ".join(dict.fromkeys(finding.rule for finding in checked.findings))
+    if checked.is_error or (args.check and checked.findings):
+        raise UsageError(
+            f"the Dockerfile does not pass its checks: {rules}",
+            "a line `# check=skip=RULE` above an instruction, or at the top, leaves a rule out",
+            exit_status=1 if args.check else None,
+        )
+    if args.check and not args.quiet:
+        os.write(2, b"Check complete, no warnings found.\n")
 
 
 def _request(args: Args, directory: str) -> BuildRequest:

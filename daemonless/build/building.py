@@ -17,6 +17,7 @@ from daemonless.build.scheduling import Job, Scheduler
 from daemonless.build.sources import Sources
 from daemonless.build.steps import Made, Steps
 from daemonless.config import Paths
+from daemonless.dockerfile.checks import Checked, check
 from daemonless.dockerfile.document import DockerfileError, Stage
 from daemonless.dockerfile.evaluate import Scope, evaluate
 from daemonless.dockerfile.steps import CopyWork, Evaluated, RunWork, Step
@@ -104,6 +105,11 @@ class Builder:
         self._plan(self._target, ())
         for name in self._scope.unused_build_args():
             self._warn(f"--build-arg {printable(name)} is not used by this Dockerfile")
+
+    def check(self) -> Checked:
+        """Return what in the Dockerfile is likely not meant, once it is planned."""
+        evaluated = {number: state.evaluated for number, state in self._stages.items()}
+        return check(self._file, self._scope, evaluated, self._sources.ignore)
 
     def build(self) -> Finished:
         """Run what was planned and return the image. Raises DockerfileError or OSError."""

@@ -11,6 +11,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from daemonless.dockerfile.ignore import IgnoreMatcher
+
 
 class Sources:
     """The context that the command named, and those of --build-context by their names."""
@@ -33,6 +35,12 @@ class Sources:
     def tree(self, name: str) -> Tree:
         """Return the files of a context."""
         return self._trees[name]
+
+    @property
+    def ignore(self) -> IgnoreMatcher | None:
+        """What .dockerignore hides of the main context; None if there is no such file."""
+        tree = self._trees.get("")
+        return tree.ignore if tree else None
 
     def index(self, tree: Tree) -> ContentIndex:
         """Return what is known of the content of a context's files."""

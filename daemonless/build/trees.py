@@ -15,17 +15,7 @@ from daemonless.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Protocol
-
-    class Ignore(Protocol):
-        """What .dockerignore says; paths are relative to the root, without a leading slash."""
-
-        def excludes(self, path: str) -> bool:
-            """Return whether the path is left out."""
-
-        def may_reinclude_below(self, directory: str) -> bool:
-            """Return whether something below a directory that is left out may be in all the same."""
-
+    from daemonless.dockerfile.ignore import IgnoreMatcher
 
 OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 PATH_DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -38,7 +28,7 @@ class Tree(Record):
     """A directory that files are copied from."""
 
     fd: int  # O_PATH | O_DIRECTORY descriptor of its root
-    ignore: Ignore | None = None
+    ignore: IgnoreMatcher | None = None
     owners: bool = False  # whether owners of files count (a stage or image) or are made 0:0 (a context)
     name: str = "the context"  # in messages: "no such file in NAME"
     file: str = ""  # of a tree that was made for one file: what it is called

@@ -53,6 +53,7 @@ def build(
     jobs: building.Jobs = None,
     pull: lifecycle.Pull = "missing",
     platform: lifecycle.Platform = None,
+    check: building.Check = False,
     progress: building.Progress = "auto",
     quiet: imaging.Quiet = False,
     network: net.Network = None,

@@ -165,6 +165,10 @@ Jobs = Annotated[
         rich_help_panel=_CACHE,
     ),
 ]
+Check = Annotated[
+    bool,
+    typer.Option("--check", help="Build nothing; say what in the Dockerfile is likely not meant."),
+]
 Progress = Annotated[
     Literal["auto", "plain", "tty", "rawjson", "quiet"],
     typer.Option("--progress", help="How to show what happens; auto asks whether stderr is a terminal."),
