@@ -152,7 +152,7 @@ def test_the_destination_must_be_a_directory(context, root, add):
     (context / "a.tar").write_bytes(tar(("f", "f")))
     (root / "file").touch()
     for destination in ("/file", "/file/"):
-        with pytest.raises(Conflict, match="/file/? is not a directory"):
+        with pytest.raises(Conflict, match=r"/file/? is not a directory"):
             add("a.tar", destination)
 
 
