@@ -38,7 +38,8 @@ def context(tmp_path: Path, image: str) -> Context:
 def steps(stderr: str) -> dict[str, str]:
     """Return how each step ended, by its title without the numbers: CACHED, DONE or ERROR."""
     titles = {n: re.sub(r"^\[[^]]*\] ", "", t) for n, t in re.findall(r"^#(\d+) (\[.*)$", stderr, re.M)}
-    return {titles[n]: end for n, end in re.findall(r"^#(\d+) (CACHED|DONE|ERROR)", stderr, re.M)}
+    ends = re.findall(r"^#(\d+) (CACHED|DONE|ERROR)", stderr, re.M)
+    return {titles[n]: end for n, end in ends if not titles[n].startswith("FROM ")}
 
 
 def test_an_image_of_two_stages(cli: Cli, context: Context) -> None:
@@ -130,7 +131,7 @@ def test_a_failing_command(cli: Cli, context: Context) -> None:
     before = cli("images", "--all", "--quiet").stdout
     failed = cli("build", "--tag", "never", str(place), status=7)
     assert failed.stdout == ""
-    assert re.search(r"^#2 \d+\.\d+ told$", failed.stderr, re.M)
+    assert re.search(r"^#3 \d+\.\d+ told$", failed.stderr, re.M)
     assert ">>> RUN echo before" in failed.stderr
     assert failed.stderr.endswith("Error: Dockerfile:3: the command failed with exit status 7\n")
     assert cli("images", "--all", "--quiet").stdout == before
@@ -219,3 +220,32 @@ def test_checks_warn_and_fail_where_they_are_to(cli: Cli, context: Context) -> N
     assert cli("image", "exists", "never", status=1)
     clean = context("# check=skip=FromAsCasing\nFROM BASE as one\nRUN exit 1\n")
     assert cli("build", "--check", str(clean)).stderr == "Check complete, no warnings found.\n"
+
+
+def test_arguments_of_options_files_and_the_environment(cli: Cli, context: Context, tmp_path: Path) -> None:
+    place = context(
+        "FROM BASE\nARG A=default\nARG B\nARG C\nARG D=kept\nRUN echo $A.$B.$C.$D.$https_proxy > /said\n"
+    )
+    (tmp_path / "args").write_text("# comment\nA=file\nB=file\n")
+    built = cli(
+        *("build", "--tag", "said", "--build-arg-file", str(tmp_path / "args"), "--build-arg", "B=option"),
+        *("--build-arg", "C", "--build-arg", "https_proxy=http://p", "--build-arg", "E=unused", str(place)),
+        env={"C": "mine"},
+    )
+    assert (
+        cli("run", "--rm", "--network=none", "said", "cat", "/said").stdout
+        == "file.option.mine.kept.http://p\n"
+    )
+    assert "Warning: --build-arg E is not used by this Dockerfile\n" in built.stderr
+    assert "http://p" not in cli("history", "--no-trunc", "said").stdout
+    cli("rmi", "said")
+
+
+def test_the_network_of_run(cli: Cli, context: Context) -> None:
+    place = context("FROM BASE\nRUN ls /sys/class/net\nRUN --network=none ls /sys/class/net\n")
+    shown = cli("build", "--no-cache", str(place)).stderr
+    assert re.search(r"^#2 \d+\.\d+ tap0$", shown, re.M)
+    assert not re.search(r"^#3 \d+\.\d+ tap0$", shown, re.M)
+    assert "tap0" not in cli("build", "--no-cache", "--network=none", str(place)).stderr
+    hosts = context("FROM BASE\nRUN cat /etc/hosts\n")
+    assert "192.0.2.7" in cli("build", "--add-host", "there:192.0.2.7", str(hosts)).stderr

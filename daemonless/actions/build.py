@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from daemonless import clock, events, jsonio
+from daemonless.actions.args import Args
 from daemonless.actions.create import find_image, have_layers
 from daemonless.actions.names import new_reference
 from daemonless.build.building import Builder
@@ -19,9 +20,11 @@ from daemonless.containers import grammar
 from daemonless.containers.arguments import from_args
 from daemonless.containers.environment import proxies_of
 from daemonless.containers.request import RunRequest
+from daemonless.containers.variables import read_text
+from daemonless.dockerfile.arguments import PROXIES
 from daemonless.dockerfile.document import DockerfileError
 from daemonless.dockerfile.parse import parse
-from daemonless.errors import UsageError
+from daemonless.errors import UsageError, printable
 from daemonless.files import read_file, write_atomic
 from daemonless.images.leases import Lease
 from daemonless.isolation.userns import load_id_map
@@ -29,11 +32,18 @@ from daemonless.oci.image import host_platform, parse_platform
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from daemonless.actions.args import Args
+    from collections.abc import Iterable
+
     from daemonless.build.finishing import Finished
     from daemonless.build.report import Report
     from daemonless.dockerfile.checks import Checked
     from daemonless.images.store import Image
+
+# Options of `run` that mean the same for RUN; others of these names mean something else here.
+_RUN_OPTIONS = (
+    *("network", "add_host", "no_hosts", "dns", "dns_option", "dns_search", "cap_add", "cap_drop"),
+    *("security_opt", "ulimit", "shm_size", "device"),
+)
 
 
 def main(args: Args) -> int:
@@ -58,21 +68,21 @@ def _build(args: Args) -> Finished | None:
     report: Report = Quiet() if args.quiet or args.progress == "quiet" else Plain()
 
     def obtain(name: str, platform: str) -> Image:
-        pull = RunRequest(image=name, pull=args.pull, platform=_parts(platform))
-        image = find_image(args, pull)
+        given = _for_platform(args, platform or args.platform)
+        image = find_image(given, RunRequest(image=name, pull=args.pull, platform=_parts(given.platform)))
         have_layers(args, image, id_map)
         return image
 
     root_fd = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     sources = Sources({"": Tree(fd=root_fd)}, {}, args.paths.cache)
-    with Lease(args.paths.data) as lease, Workspace(args.paths.data) as workspace, report:
+    with Lease(args.paths.data) as lease, Workspace(args.paths.data) as workspace:
         steps = Steps(
             args.paths,
             id_map,
             directory=workspace.path,
             lease=lease,
             sources=sources,
-            settings=_settings(args),
+            settings=_settings(args, request),
             times=request.times,
         )
         builder = Builder(
@@ -90,7 +100,8 @@ def _build(args: Args) -> Finished | None:
         _tell(args, request, builder.check())
         if args.check:
             return None
-        built = builder.build()
+        with report:
+            built = builder.build()
     sources.save()
     _write_results(args, request, built)
     names = [str(reference) for reference in request.tags]
@@ -123,7 +134,7 @@ def _request(args: Args, directory: str) -> BuildRequest:
     tags = tuple(new_reference(name) for name in args.tag)
     if args.timestamp and args.source_date_epoch:
         raise UsageError("--timestamp and --source-date-epoch cannot be used together")
-    arguments = dict(_argument(value) for value in args.build_arg)
+    arguments = _arguments(args)
     said = (
         args.source_date_epoch
         or arguments.get("SOURCE_DATE_EPOCH")
@@ -155,12 +166,21 @@ def _request(args: Args, directory: str) -> BuildRequest:
     )
 
 
-def _argument(text: str) -> tuple[str, str]:
-    """Return an argument and its value, the caller's variable if only a name is given."""
-    name, equals, value = text.partition("=")
-    if not name:
-        raise UsageError(f"--build-arg {text!r} is not NAME=VALUE")
-    return name, value if equals else os.environ.get(name, "")
+def _arguments(args: Args) -> dict[str, str]:
+    """Return the values of --build-arg-file and --build-arg; a name alone takes the caller's variable."""
+    found: dict[str, str] = {}
+    for path in args.build_arg_file:
+        text = read_text(path, "--build-arg-file")
+        found |= _variables(grammar.variables_of_file(text, path, os.environ))
+    for value in args.build_arg:
+        if not value.partition("=")[0]:
+            raise UsageError(f"--build-arg {printable(value)!r} is not NAME=VALUE")
+        found |= _variables(grammar.variable(value, os.environ))
+    return found
+
+
+def _variables(entries: Iterable[str]) -> dict[str, str]:
+    return {name: value for name, _, value in (entry.partition("=") for entry in entries)}
 
 
 def _dockerfile(args: Args, directory: str) -> tuple[str, bytes]:
@@ -172,14 +192,25 @@ def _dockerfile(args: Args, directory: str) -> tuple[str, bytes]:
     raise UsageError(f"there is no Dockerfile in {directory}", "name it with --file")
 
 
-def _settings(args: Args) -> RunSettings:
+def _settings(args: Args, request: BuildRequest) -> RunSettings:
     """Return what the options say of RUN, in the words of `run`."""
-    request = from_args(args, warn=args.warn)
-    proxies = dict(entry.partition("=")[::2] for entry in proxies_of(os.environ))
-    return RunSettings(request=request, proxies=tuple(f"{k}={v}" for k, v in proxies.items()))
+    given = {name: value for name, value in request.arguments if name in PROXIES}
+    proxies = {**_variables(proxies_of(os.environ)), **given}
+    options = {name: getattr(args, name) for name in _RUN_OPTIONS}
+    if args.network == "default":
+        del options["network"]
+    return RunSettings(
+        request=from_args(Args(options, {}), warn=args.warn),
+        proxies=tuple(f"{name}={value}" for name, value in proxies.items()),
+    )
 
 
-def _parts(platform: str) -> tuple[str, str, str]:
+def _for_platform(args: Args, platform: str | None) -> Args:
+    """Return the options of a pull for one platform."""
+    return Args({**vars(args), "platform": platform, "os": None, "arch": None, "variant": None}, {})
+
+
+def _parts(platform: str | None) -> tuple[str, str, str]:
     if not platform:
         return "", "", ""
     parsed = parse_platform(platform)

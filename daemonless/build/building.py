@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 _KEY_VERSION = 1
 _SCRATCH = "scratch"
+_FROM = -1  # among the indexes of steps
 
 
 class _StageState:
@@ -201,9 +202,12 @@ class Builder:
         shown = [index for index, step in enumerate(state.evaluated.steps) if step.work is not None]
         several = len(self._file.stages) > 1
         label = f"{state.stage.name or f'stage-{state.stage.index}'} " if several else ""
-        for position, index in enumerate(shown, 1):
+        titles = {index: state.evaluated.steps[index].text for index in shown}
+        if state.base is None:
+            titles = {_FROM: f"FROM {self._bases[state.stage.index][0]}", **titles}
+        for position, (index, text) in enumerate(titles.items(), 1):
             self._tasks += 1
-            title = f"[{label}{position}/{len(shown)}] {state.evaluated.steps[index].text}"
+            title = f"[{label}{position}/{len(titles)}] {text}"
             state.tasks[index] = TaskName(number=self._tasks, title=title)
 
     # --- running ------------------------------------------------------------------------------
@@ -232,6 +236,8 @@ class Builder:
             state.layers = layers_of(state.image, self._unpacked)
             state.history = list(state.image.config.get("history") or [])
             state.created = state.image.created
+        if _FROM in state.tasks:
+            self._report.done(state.tasks[_FROM])
         if len(state.layers) > MAX_LAYERS:
             raise self._too_many_layers(state.stage.first)
 

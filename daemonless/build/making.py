@@ -17,7 +17,7 @@ from daemonless.build.running import run
 from daemonless.build.selection import select
 from daemonless.build.sources import Sources
 from daemonless.build.trees import Tree
-from daemonless.build.viewing import layers_tree, mount_writable
+from daemonless.build.viewing import layers_tree, mount_layers, mount_writable
 from daemonless.config import Paths
 from daemonless.dockerfile.steps import CopyWork, RunWork, Step, WorkdirWork
 from daemonless.errors import DaemonlessError, printable
@@ -84,7 +84,7 @@ class Workshop:
             lowers = ()
         make_places(directory, lowers)
         if isinstance(work, CopyWork):
-            fill = self._copier(work, order.origins.get(work.from_), lowers, directory)
+            fill = self._copier(work, order, lowers)
         else:
             assert isinstance(work, WorkdirWork)
             fill = _directory_maker(work, lowers, order.config, directory)
@@ -117,11 +117,17 @@ class Workshop:
         if status:
             raise DaemonlessError(f"the command failed with exit status {status}", exit_status=status)
 
-    def _copier(
-        self, work: CopyWork, origin: Origin | None, lowers: tuple[str, ...], directory: str
-    ) -> Callable[[], list[str]]:
+    def _copier(self, work: CopyWork, order: Order, lowers: tuple[str, ...]) -> Callable[[], list[str]]:
+        """Return what copies into the upper directory above `lowers`, none of them for --link."""
+        directory = order.directory
+        origin = order.origins.get(work.from_)
+
         def fill() -> list[str]:
             root_fd = mount_writable(lowers, directory)
+            names_fd = root_fd
+            if order.lowers and not lowers:
+                os.mkdir(f"{directory}/names")
+                names_fd = mount_layers(order.lowers, f"{directory}/names")
             if origin is None:
                 tree = Tree(fd=root_fd)  # here-documents only
             elif origin.context is not None:
@@ -130,7 +136,10 @@ class Workshop:
                 os.mkdir(f"{directory}/source")
                 tree = layers_tree(work.from_, origin.lowers, f"{directory}/source")
             copied = copy_into(
-                root_fd, select(tree, work), work, now_ns=self._now(), single_id=self._id_map.is_single
+                *(root_fd, select(tree, work), work),
+                now_ns=self._now(),
+                single_id=self._id_map.is_single,
+                names_fd=names_fd,
             )
             return [*copied.warnings]
 
