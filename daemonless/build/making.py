@@ -10,6 +10,7 @@ import time
 
 from daemonless.build.copying import copy_into
 from daemonless.build.origins import Origin
+from daemonless.build.owners import resolve_owner
 from daemonless.build.publishing import Publisher
 from daemonless.build.request import Times
 from daemonless.build.runjob import Layers, RunJob, RunSettings
@@ -24,7 +25,6 @@ from daemonless.errors import DaemonlessError, printable
 from daemonless.files import open_in_root
 from daemonless.images.buildcache import StepLayer, layer_to_json
 from daemonless.images.leases import Lease
-from daemonless.isolation import identity
 from daemonless.isolation.mounts import make_directories
 from daemonless.isolation.task import Task, fork_plain
 from daemonless.isolation.userns import IdMap
@@ -172,10 +172,10 @@ def _directory_maker(
             raise DaemonlessError(f"{printable(work.path)} is not a directory") from None
         user = config["config"].get("User") or ""
         if missing and user:
-            who = identity.resolve(root_fd, user, ())
+            uid, gid = resolve_owner(root_fd, user)
             for made in missing:
                 fd = open_in_root(root_fd, made, os.O_RDONLY | os.O_DIRECTORY)
-                os.fchown(fd, who.uid, who.gid)
+                os.fchown(fd, uid, gid)
                 os.close(fd)
         return []
 
