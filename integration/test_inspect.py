@@ -54,6 +54,36 @@ def test_how_a_run_ended(script: str, code: int, number: int, cli: Cli, image: s
     assert "0001" < state["StartedAt"] < state["FinishedAt"]
 
 
+def test_the_last_exits_with_their_reasons(cli: Cli, image: str) -> None:
+    """Of runs by hand and by the restart policy; ten of them are kept, the newest first."""
+    script = "[ -e /n ] || echo 1 >/n; read n </n; echo $((n + 1)) >/n; exit $n"
+    cli("create", "--name", "often", "--network=none", image, "sh", "-c", script)
+    for number in range(1, 13):
+        cli("start", "--attach", "often", status=number)
+    exits = json.loads(cli.inspect("often", "{{json .State.LastExits}}"))
+    assert [each["ExitCode"] for each in exits] == [12, 11, 10, 9, 8, 7, 6, 5, 4, 3]
+    times = [time for each in exits for time in (each["FinishedAt"], each["StartedAt"])]
+    assert times == sorted(times, reverse=True)
+    cli(
+        "run",
+        "-d",
+        "--name",
+        "again",
+        "--restart=on-failure:2",
+        "--network=none",
+        image,
+        "sh",
+        "-c",
+        "exit 7",
+    )
+    cli("wait", "again")
+    shown = "{{range .State.LastExits}}{{.ExitCode}} {{.StoppedByUser}},{{end}}"
+    assert cli.inspect("again", shown) == "7 false," * 3
+    cli(*RUN, "--name", "stopped", image, "sleep", "1000")
+    cli("stop", "-t", "0", "stopped")
+    assert cli.inspect("stopped", shown) == "137 true,"
+
+
 def test_a_failed_start_leaves_its_reason(cli: Cli, image: str) -> None:
     cli("create", "--name", "bad", "--network=none", image, "/nothing/here")
     cli("start", "bad", status=127)

@@ -8,6 +8,7 @@ from daemonless.actions.inspect_host_config import host_config, port_map
 from daemonless.actions.inspect_image import image_config
 from daemonless.actions.psrow import ALIVE
 from daemonless.actions.values import Struct
+from daemonless.containers.exits import earlier
 from daemonless.containers.sessions import living
 from daemonless.errors import DaemonlessError
 from daemonless.isolation.slirp4netns import GATEWAY_ADDRESS, guest_address
@@ -100,10 +101,24 @@ def _state(container: Container, spec: dict[str, Any], status: str) -> Struct:
         StartedAt=started or _NEVER,
         FinishedAt=ended.get("finished") or _NEVER,
         StoppedByUser=bool(ended.get("stoppedByUser")) and not has_process,
+        LastExits=[_exit(record) for record in (ended, *earlier(ended)) if record],
         CgroupPath=(state or {}).get("cgroup") or "",
         Health=_health(container, has_process=has_process),
         CheckpointedAt=_NEVER,
         RestoredAt=_NEVER,
+    )
+
+
+def _exit(record: dict[str, Any]) -> Struct:
+    """Return how one run ended, and when."""
+    return Struct(
+        ExitCode=record.get("exitCode", 0),
+        Signal=record.get("signal", 0),
+        OOMKilled=bool(record.get("oomKilled")),
+        Error=record.get("error") or "",
+        StartedAt=record.get("started") or _NEVER,
+        FinishedAt=record.get("finished") or _NEVER,
+        StoppedByUser=bool(record.get("stoppedByUser")),
     )
 
 

@@ -11,7 +11,7 @@ import time
 
 from daemonless import events, failpoints, jsonio
 from daemonless.config import Paths
-from daemonless.containers import netfiles
+from daemonless.containers import exits, netfiles
 from daemonless.containers.ending import forget
 from daemonless.containers.request import RunRequest, needs_storage
 from daemonless.containers.store import Container, ContainerStore, event_details, sync_bundle
@@ -285,9 +285,10 @@ def _job(
             if not goes_on:
                 forget(paths, container)
         else:
-            text = jsonio.dumps(exit_record).encode()
+            kept = f"{container.directory}/exit.json"
+            text = jsonio.dumps(exits.with_earlier(exit_record, kept)).encode()
             try:
-                write_atomic(f"{container.directory}/exit.json", text, durable=False)
+                write_atomic(kept, text, durable=False)
             except OSError:  # the disk is full; the run directory is on another
                 write_atomic(f"{container.run_directory}/exit.json", text, durable=False)
             if goes_on:
