@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from daemonless import jsonio
 from daemonless.dockerfile import settings
-from daemonless.dockerfile.arguments import Arguments, declarations, platform_arguments
+from daemonless.dockerfile.arguments import PROXIES, Arguments, declarations, platform_arguments
 from daemonless.dockerfile.flags import Flags
 from daemonless.dockerfile.mounts import parse_mount
 from daemonless.dockerfile.parse import heredoc_of, parse_one
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _LAYER = " # buildkit"  # how BuildKit ends the history entry of a step that touches files
+_SHOWN = 400  # characters of an instruction in the progress display
 _NETWORKS = ("default", "none", "host")
 _SECURITY = ("sandbox", "insecure")
 
@@ -68,6 +69,15 @@ class Scope:
                 ) from None
             found.append((base, platform))
         return found
+
+    def proxies(self) -> dict[str, str]:
+        """Return the proxies given by `--build-arg`, which RUN gets though they are not declared.
+
+        Each is in both spellings; they are no part of a step's key or history.
+        """
+        given = {name: value for name, value in self.arguments.given.items() if name in PROXIES}
+        other = {name.swapcase(): value for name, value in given.items()}
+        return {**other, **given}
 
     def unused_build_args(self) -> list[str]:
         """Return the `--build-arg`s that no ARG evaluated so far has declared."""
@@ -149,7 +159,7 @@ class _Evaluation:
             Step(
                 first=instruction.first,
                 last=instruction.last,
-                text=" ".join(instruction.original.split()),
+                text=_on_one_line(instruction),
                 created_by=created_by,
                 key=self._key(work) if work else "",
                 config=self.config,
@@ -278,6 +288,15 @@ class _Evaluation:
         if not isinstance(work, CopyWork):
             values["user"] = self.config.get("User") or ""
         return jsonio.dumps([type(work).__name__, values])
+
+
+def _on_one_line(instruction: Instruction) -> str:
+    """Return the instruction for a display, with the beginning of what a here-document says."""
+    text = " ".join(instruction.original.split())
+    if instruction.keyword == "RUN" and instruction.heredocs:
+        lines = instruction.heredocs[0].content.strip().splitlines() or [""]
+        text += f" ({lines[0]}{'...' * (len(lines) > 1)})"
+    return printable(text, _SHOWN)
 
 
 def _plain(value: Any) -> Any:

@@ -79,7 +79,7 @@ def parse_one(text: str, escape: str = "\\") -> Instruction:
 
     Raises DockerfileError.
     """
-    reader = _Reader(text.encode("utf-8", "surrogateescape"), "", directives=False)
+    reader = _Reader(text.encode("utf-8", "surrogatepass"), "", directives=False)
     reader.escape = escape
     found = list(reader.instructions())
     if len(found) != 1:
