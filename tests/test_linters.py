@@ -110,7 +110,7 @@ def parsed(module: str) -> ast.Module:
 # Who may create files other than through files.write_atomic, and why that is no state of ours.
 CREATORS = {
     "daemonless/events.py": "the event log grows by appending; it decides nothing",
-    "daemonless/build/copying.py": "files that COPY copies, by descriptor in their directory",
+    "daemonless/build/contents.py": "files that COPY copies, by descriptor in their directory",
     "daemonless/files.py": "the primitive itself, and lock files, which have no content",
     "daemonless/supervisor/logs.py": "the log grows by appending; a torn last record is tolerated",
     "daemonless/isolation/copying.py": "tmpcopyup and new volumes, before a container sees them",

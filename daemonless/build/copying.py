@@ -1,4 +1,4 @@
-"""COPY: put a selection into a root filesystem, by docker's rules.
+"""COPY and ADD: put a selection into a root filesystem, by docker's rules.
 
     a file       goes into a destination that is a directory or ends in a slash, under its own
                  name; else it becomes the destination, in the place of another file or link
@@ -6,6 +6,7 @@
     what is      stays, unless something else of that name is copied; directories are merged and
     there        take over the attributes of those copied into them, except for the destination
     parents      that are missing are made, with mode 0755 and the owner of what is copied
+    an archive   that ADD has as a source is unpacked into the destination
 
 Links in the destination's own path are followed inside the root; below it none is. Files of a
 context belong to 0:0, those of a stage or image keep their owner; times, extended attributes,
@@ -20,13 +21,14 @@ from __future__ import annotations
 import os
 import stat
 
+from daemonless.build.archives import is_archive, unpack
+from daemonless.build.contents import copy_data, copy_sparse, create, make_room, open_file, replaced
+from daemonless.build.destination import Destination
 from daemonless.build.index import is_same
 from daemonless.build.owners import resolve_owner
 from daemonless.build.permissions import parse_mode
 from daemonless.build.trees import (
     OPEN_DIRECTORY,
-    OPEN_FILE,
-    PATH_DIRECTORY,
     open_directory,
     resolve,
     status,
@@ -34,7 +36,6 @@ from daemonless.build.trees import (
 )
 from daemonless.errors import Conflict, DaemonlessError, printable
 from daemonless.files import write_all
-from daemonless.isolation.copying import next_data
 from daemonless.layers import xattrs
 from daemonless.layers.omitted import Omissions
 from daemonless.layers.tar_header import Entry
@@ -45,12 +46,8 @@ if TYPE_CHECKING:
     from daemonless.build.selection import Directory, Root, Selection
     from daemonless.dockerfile.steps import CopyWork
 
-_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-_IMPLIED_MODE, _INLINE_MODE = 0o755, 0o644
+_INLINE_MODE = 0o644
 _SMALL = 1 << 16  # bytes that are read at once; a larger file is copied by the kernel
-_PIECE = 1 << 24  # bytes the kernel is asked to copy at once
-_EXDEV, _EINVAL, _ENOSYS, _EOPNOTSUPP, _EBADF = 18, 22, 38, 95, 9
-_NO_COPY = frozenset((_EXDEV, _EINVAL, _ENOSYS, _EOPNOTSUPP, _EBADF))  # copy_file_range(2) cannot here
 
 
 class Copied(Record):
@@ -88,7 +85,8 @@ def copy_into(
     finally:
         os.umask(umask)
     return Copied(
-        changed=tuple(copier.changed), warnings=(*selection.omitted.lines(), *copier.omitted.lines())
+        changed=tuple(copier.changed),
+        warnings=(*selection.omitted.lines(), *copier.omitted.lines(), *copier.warnings),
     )
 
 
@@ -98,10 +96,12 @@ class _Copier:
     ) -> None:
         self.changed: list[str] = []
         self.omitted = Omissions()
+        self.warnings: list[str] = []
         self._root_fd = root_fd
+        self._destination = Destination(root_fd, now_ns)
         self._selection = selection
         self._source_fd = -1  # of the tree that the current root is in
-        self._destination = work.destination
+        self._work = work
         self._given = owner
         self._owner = owner  # of what is in the current root; None is its own
         self._change = parse_mode(work.chmod) if work.chmod else None
@@ -111,7 +111,7 @@ class _Copier:
 
     def copy(self) -> None:
         roots = self._selection.roots
-        path = self._destination
+        path = self._work.destination
         must_be_directory = path.endswith("/") or path.rpartition("/")[2] in (".", "..")
         at = resolve(self._root_fd, path)
         found = status(self._root_fd, at)
@@ -120,8 +120,10 @@ class _Copier:
             if found and not is_directory:
                 raise Conflict(f"{printable(path)} is not a directory")
             is_directory = True
-        is_directory = is_directory or any(root.is_directory for root in roots)
-        files = sum(not root.is_directory for root in roots) + len(self._selection.inline)
+        archives = [root for root in roots if self._is_unpacked(root)]
+        content = [root for root in roots if root.is_directory or root in archives]
+        is_directory = is_directory or bool(content)
+        files = len(roots) - len(content) + len(self._selection.inline)
         if files > 1 and not is_directory:
             raise Conflict(
                 f"{files} files cannot become the one file {printable(path)}",
@@ -130,13 +132,15 @@ class _Copier:
         for root in roots:
             self._source_fd = root.tree.fd
             self._owner = self._given or (None if root.tree.owners else (0, 0))
-            if root.is_directory:
+            if root in archives:
+                self._unpack(root, at)
+            elif root.is_directory:
                 self._copy_directory(root, at)
             else:
                 self._copy_root_file(root, *self._place(at, root.name, is_directory))
         self._owner = self._given or (0, 0)
-        for name, content in self._selection.inline:
-            self._write_inline(content, *self._place(at, name.rpartition("/")[2], is_directory))
+        for name, text in self._selection.inline:
+            self._write_inline(text, *self._place(at, name.rpartition("/")[2], is_directory))
 
     def _place(self, at: str, name: str, is_directory: bool) -> tuple[str, str]:
         """Return the directory that a file goes into, and what it is called there."""
@@ -145,15 +149,56 @@ class _Copier:
         parent, _, own = at.rpartition("/")
         return parent, own
 
+    # --- archives -----------------------------------------------------------------------------
+
+    def _is_unpacked(self, root: Root) -> bool:
+        """Return whether a source is an archive, and asked to be unpacked."""
+        wanted = self._work.unpack
+        if wanted is None:
+            wanted = self._work.is_add and not root.tree.file  # one from a URL is left as it is
+        if not wanted or root.is_directory or not root.directories[0].files:
+            return False
+        if not stat.S_ISREG(root.directories[0].files[0][1].st_mode):
+            return False
+        fd = self._open_archive(root)
+        try:
+            return is_archive(fd)
+        finally:
+            os.close(fd)
+
+    def _open_archive(self, root: Root) -> int:
+        directory = root.directories[0]
+        self._source_fd = root.tree.fd
+        source = self._open_source(directory)
+        try:
+            return open_file(source, directory, directory.files[0][0])
+        finally:
+            os.close(source)
+
+    def _unpack(self, root: Root, at: str) -> None:
+        directory = root.directories[0]
+        name, expected = directory.files[0]
+        target = self._destination.open_or_make(at, self._owner or (0, 0))
+        try:
+            fd = self._open_archive(root)
+            try:
+                self.warnings += unpack(fd, target, directory.path_of(name), owner=self._given)
+                if not is_same(expected, os.fstat(fd)):
+                    self.changed.append(directory.path_of(name))
+            finally:
+                os.close(fd)
+        finally:
+            os.close(target)
+
     # --- directories --------------------------------------------------------------------------
 
     def _copy_directory(self, root: Root, at: str) -> None:
-        os.close(self._open_or_make(at))
+        os.close(self._destination.open_or_make(at, self._owner or (0, 0)))
         finish = []
         for directory in root.directories:
             path = f"{at}/{directory.path}" if at and directory.path else at or directory.path
             if directory.path:
-                created = self._make_directory(path)
+                created = self._destination.make_directory(path)
                 if created or not root.keeps_existing:
                     finish.append((path, directory))
             self._copy_files(directory, path)
@@ -182,25 +227,8 @@ class _Copier:
             raise unreadable(directory.source, error) from None
         except OSError:
             raise DaemonlessError(
-                f"{printable(directory.source)} was replaced while it was being copied", "run the build again"
+                f"{printable(directory.source)} was replaced during the build", "run the build again"
             ) from None
-
-    def _make_directory(self, path: str) -> bool:
-        """Make the directory at `path`, whose parent is there; return whether it was missing."""
-        parent, _, name = path.rpartition("/")
-        fd = open_directory(self._root_fd, parent)
-        try:
-            os.mkdir(name, 0o700, dir_fd=fd)
-        except FileExistsError:
-            if not stat.S_ISDIR(os.lstat(name, dir_fd=fd).st_mode):
-                raise Conflict(
-                    f"a directory cannot take the place of /{printable(path)}, which is none",
-                    "remove it in an earlier step, or copy to where it leads",
-                ) from None
-            return False
-        finally:
-            os.close(fd)
-        return True
 
     def _finish_directory(self, path: str, directory: Directory) -> None:
         """Give a directory its attributes, once nothing more is put into it."""
@@ -229,48 +257,11 @@ class _Copier:
         finally:
             os.close(source)
 
-    def _open_or_make(self, path: str) -> int:
-        """Open the directory at a resolved path, made with its parents if it is missing."""
-        try:
-            return open_directory(self._root_fd, path)
-        except FileNotFoundError:
-            pass
-        except NotADirectoryError:
-            raise _in_the_way(path) from None
-        fd = os.open(".", PATH_DIRECTORY, dir_fd=self._root_fd)
-        try:
-            for name in path.split("/"):
-                try:
-                    inner = os.open(name, PATH_DIRECTORY, dir_fd=fd)
-                except FileNotFoundError:
-                    inner = self._make_parent(fd, name)
-                os.close(fd)
-                fd = inner
-        except NotADirectoryError:
-            os.close(fd)
-            raise _in_the_way(path) from None
-        except BaseException:
-            os.close(fd)
-            raise
-        return fd
-
-    def _make_parent(self, dir_fd: int, name: str) -> int:
-        os.mkdir(name, _IMPLIED_MODE, dir_fd=dir_fd)
-        fd = os.open(name, OPEN_DIRECTORY, dir_fd=dir_fd)
-        try:
-            os.fchown(fd, *(self._owner or (0, 0)))
-            os.fchmod(fd, _IMPLIED_MODE)
-            os.utime(fd, ns=(self._now_ns, self._now_ns))
-        except BaseException:
-            os.close(fd)
-            raise
-        return fd
-
     # --- files --------------------------------------------------------------------------------
 
     def _copy_root_file(self, root: Root, parent: str, name: str) -> None:
         directory = root.directories[0]
-        target = self._open_or_make(parent)
+        target = self._destination.open_or_make(parent, self._owner or (0, 0))
         try:
             inherits = bool(os.fstat(target).st_mode & stat.S_ISGID)
             source = self._open_source(directory)
@@ -304,11 +295,11 @@ class _Copier:
             try:
                 aim = os.readlink(base, dir_fd=source)
             except OSError:
-                raise _replaced(directory, base) from None
+                raise replaced(directory, base) from None
             try:
                 os.symlink(aim, name, dir_fd=target)
             except FileExistsError:
-                _make_room(target, name)
+                make_room(target, name)
                 os.symlink(aim, name, dir_fd=target)
             self._finish_special(target, name, expected)
         else:
@@ -316,7 +307,7 @@ class _Copier:
             try:
                 os.mkfifo(name, mode, dir_fd=target)
             except FileExistsError:
-                _make_room(target, name)
+                make_room(target, name)
                 os.mkfifo(name, mode, dir_fd=target)
             self._finish_special(target, name, expected)
         if several:
@@ -335,7 +326,7 @@ class _Copier:
             try:
                 os.link(base, name, src_dir_fd=fd, dst_dir_fd=target, follow_symlinks=False)
             except FileExistsError:
-                _make_room(target, name)
+                make_room(target, name)
                 os.link(base, name, src_dir_fd=fd, dst_dir_fd=target, follow_symlinks=False)
         except FileNotFoundError:
             return False  # a later file has taken its place
@@ -353,15 +344,10 @@ class _Copier:
         name: str,
         inherits: bool,
     ) -> None:
-        try:
-            reader = os.open(base, OPEN_FILE, dir_fd=source)
-        except PermissionError as error:
-            raise unreadable(_path(directory, base), error) from None
-        except OSError:
-            raise _replaced(directory, base) from None
+        reader = open_file(source, directory, base)
         try:
             mode = self._mode(expected.st_mode)
-            writer = _create(target, name, mode & 0o777)
+            writer = create(target, name, mode & 0o777)
             try:
                 self._fill(reader, writer, expected, directory, base)
                 owner = self._owner or (expected.st_uid, expected.st_gid)
@@ -385,20 +371,20 @@ class _Copier:
             data = os.read(reader, size) if size else b""
             write_all(writer, data)
             if len(data) < size:
-                _copy_data(reader, writer, size, len(data))
+                copy_data(reader, writer, size, len(data))
         else:
-            _copy_sparse(reader, writer, size, dense=expected.st_blocks * 512 >= size)
+            copy_sparse(reader, writer, size, dense=expected.st_blocks * 512 >= size)
         after = os.fstat(reader)
         if not is_same(expected, after):
             if not stat.S_ISREG(after.st_mode):
-                raise _replaced(directory, base)
-            self.changed.append(_path(directory, base))
+                raise replaced(directory, base)
+            self.changed.append(directory.path_of(base))
 
     def _write_inline(self, content: str, parent: str, name: str) -> None:
-        target = self._open_or_make(parent)
+        target = self._destination.open_or_make(parent, self._owner or (0, 0))
         try:
             mode = self._mode(stat.S_IFREG | _INLINE_MODE)
-            writer = _create(target, name, mode & 0o777)
+            writer = create(target, name, mode & 0o777)
             try:
                 write_all(writer, content.encode("utf-8", "surrogateescape"))
                 os.fchown(writer, *(self._owner or (0, 0)))
@@ -428,73 +414,3 @@ class _Copier:
         os.chown(name, *owner, dir_fd=target, follow_symlinks=False)
         times = (expected.st_mtime_ns, expected.st_mtime_ns)
         os.utime(name, ns=times, dir_fd=target, follow_symlinks=False)
-
-
-def _create(dir_fd: int, name: str, mode: int) -> int:
-    """Open a new file for writing, in the place of what is there."""
-    try:
-        return os.open(name, _NEW, mode, dir_fd=dir_fd)
-    except FileExistsError:
-        _make_room(dir_fd, name)
-        return os.open(name, _NEW, mode, dir_fd=dir_fd)
-
-
-def _make_room(dir_fd: int, name: str) -> None:
-    try:
-        os.unlink(name, dir_fd=dir_fd)
-    except IsADirectoryError:
-        raise Conflict(f"a file cannot take the place of the directory {printable(name)}") from None
-
-
-def _copy_sparse(reader: int, writer: int, size: int, *, dense: bool) -> None:
-    """Copy `size` bytes, and leave out the holes if there are any."""
-    if dense:
-        _copy_data(reader, writer, size, 0)
-        return
-    position = 0
-    while position < size:
-        position, end = next_data(reader, position, size)
-        if position < end:
-            position = _copy_data(reader, writer, end, position)
-            if position < end:
-                break  # it has shrunk
-    os.ftruncate(writer, size)
-
-
-def _copy_data(reader: int, writer: int, end: int, position: int) -> int:
-    """Copy from `position` up to `end`, or to where the file ends now; return how far it went.
-
-    Where both are on one file system that can share blocks, none are copied (copy_file_range(2)).
-    """
-    by_range = True
-    while position < end:
-        count = min(end - position, _PIECE)
-        if by_range:
-            try:
-                done = os.copy_file_range(reader, writer, count, position, position)
-            except OSError as error:
-                if error.errno not in _NO_COPY:
-                    raise
-                by_range = False
-                os.lseek(writer, position, os.SEEK_SET)
-                continue
-        else:
-            done = os.sendfile(writer, reader, position, count)
-        if not done:
-            break
-        position += done
-    return position
-
-
-def _path(directory: Directory, name: str) -> str:
-    return f"{directory.source}/{name}" if directory.source else name
-
-
-def _replaced(directory: Directory, name: str) -> DaemonlessError:
-    return DaemonlessError(
-        f"{printable(_path(directory, name))} was replaced while it was being copied", "run the build again"
-    )
-
-
-def _in_the_way(path: str) -> Conflict:
-    return Conflict(f"/{printable(path)} is not a directory, nor are all of its parents")

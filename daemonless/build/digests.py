@@ -11,9 +11,9 @@ import os
 import stat
 from hashlib import sha256
 
+from daemonless.build.contents import open_file, replaced
 from daemonless.build.permissions import is_absolute
-from daemonless.build.trees import OPEN_FILE, open_directory, unreadable
-from daemonless.errors import DaemonlessError, printable
+from daemonless.build.trees import open_directory
 from daemonless.layers import xattrs
 from daemonless.layers.omitted import Omissions
 
@@ -112,23 +112,18 @@ class _Digester:
             try:
                 return os.fsencode(os.readlink(name, dir_fd=dir_fd))
             except OSError:
-                raise _replaced(directory, name) from None
+                raise replaced(directory, name) from None
         return b""
 
     def _read(self, dir_fd: int, directory: Directory, name: str, status: os.stat_result) -> bytes:
-        try:
-            fd = os.open(name, OPEN_FILE, dir_fd=dir_fd)
-        except PermissionError as error:
-            raise unreadable(_path(directory, name), error) from None
-        except OSError:
-            raise _replaced(directory, name) from None
+        fd = open_file(dir_fd, directory, name)
         try:
             content = _hash_file(fd, status.st_size)
             attributes = self._xattrs(fd)
             result = sha256(content.digest() + attributes).digest() if attributes else content.digest()
             after = os.fstat(fd)
             if not stat.S_ISREG(after.st_mode):
-                raise _replaced(directory, name)
+                raise replaced(directory, name)
             self._index.put(status, after, result)
             return result
         finally:
@@ -145,13 +140,3 @@ def _hash_file(fd: int, size: int) -> _Hash:
         digest.update(data)
         total += len(data)
     return digest
-
-
-def _path(directory: Directory, name: str) -> str:
-    return f"{directory.source}/{name}" if directory.source else name
-
-
-def _replaced(directory: Directory, name: str) -> DaemonlessError:
-    return DaemonlessError(
-        f"{printable(_path(directory, name))} was replaced while it was being read", "run the build again"
-    )

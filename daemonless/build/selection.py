@@ -51,6 +51,10 @@ class Directory:
         self.shown = shown  # whether it is part of the selection for its own sake
         self.files: list[tuple[str, os.stat_result]] = []  # sorted by name
 
+    def path_of(self, name: str) -> str:
+        """Return the path in the tree of one of its files."""
+        return f"{self.source}/{name}" if self.source else name
+
 
 class Root:
     """What one source, or one match of a pattern, stands for."""

@@ -13,6 +13,7 @@ import os
 import stat
 
 from daemonless.errors import Conflict, InvalidData, printable
+from daemonless.files import open_in_root
 from daemonless.layers import trash, xattrs
 from daemonless.layers.holes import write_content
 from daemonless.layers.names import normalise
@@ -37,9 +38,11 @@ if TYPE_CHECKING:
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _OVER = os.O_WRONLY | os.O_TRUNC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_PATH_DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
+_IMPLIED_MODE = 0o755  # of directories that have no member of their own
 _SMALLEST_HOLE = 4096  # bytes: a block of a file system
 _HINT = "to replace one by the other: --overwrite"
-_EBUSY, _EXDEV, _ELOOP = 16, 18, 40
+_EBUSY, _EXDEV, _ENOTDIR, _ELOOP = 16, 18, 20, 40
 
 
 class Extractor:
@@ -220,3 +223,22 @@ class Extractor:
         if owner:
             os.chown(name, *owner, dir_fd=dir_fd, follow_symlinks=False)
         os.utime(name, ns=(entry.mtime_ns, entry.mtime_ns), dir_fd=dir_fd, follow_symlinks=False)
+
+
+def open_or_make(top: int, path: bytes) -> int:
+    """Open the directory `path` below `top`, made with its parents if no member was it.
+
+    Links are followed with `top` as the root. For an Extractor's `open_parent`; the umask must be 0.
+    """
+    try:
+        return open_in_root(top, path or b".", _PATH_DIRECTORY)
+    except FileNotFoundError:
+        parent, _, name = path.rpartition(b"/")
+    fd = open_or_make(top, parent)
+    try:
+        os.mkdir(name, _IMPLIED_MODE, dir_fd=fd)
+    except FileExistsError:
+        raise NotADirectoryError(_ENOTDIR, os.strerror(_ENOTDIR)) from None  # a link to nothing
+    finally:
+        os.close(fd)
+    return open_in_root(top, path, _PATH_DIRECTORY)

@@ -18,13 +18,12 @@ import stat
 from daemonless import failpoints, syscalls
 from daemonless.config import Paths
 from daemonless.errors import Conflict, InvalidData, NotFound, Unsupported, printable
-from daemonless.files import open_in_root
 from daemonless.isolation.copying import copy_attributes
 from daemonless.isolation.task import mapped
 from daemonless.isolation.userns import IdMap, is_mapped, load_id_map
 from daemonless.layers import trash, xattrs
 from daemonless.layers.archive import ArchiveWriter, describe, descriptor_sink
-from daemonless.layers.extract import Extractor
+from daemonless.layers.extract import Extractor, open_or_make
 from daemonless.layers.tar import TarReader
 from daemonless.layers.walk import OPEN_DIRECTORY
 from daemonless.volumes.store import Volume, VolumeStore
@@ -35,8 +34,6 @@ if TYPE_CHECKING:
 
     from daemonless.layers.tar_header import Entry
 
-_PATH_DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
-_IMPLIED_MODE = 0o755  # of directories that have no member of their own
 _TRIES = 100  # to move one name in, while containers change what is there
 _CHANGED = frozenset((errno.EEXIST, errno.EISDIR, errno.ELOOP, errno.ENOENT, errno.ENOTDIR, errno.ENOTEMPTY))
 
@@ -128,7 +125,7 @@ def _unpack(path: str, chunks: Iterator[bytes], id_map: IdMap) -> tuple[list[int
     top = os.open(path, OPEN_DIRECTORY)
     reader = TarReader(chunks)
     extractor = Extractor(
-        lambda parent: _open_or_make(top, parent),
+        lambda parent: open_or_make(top, parent),
         owner_of=lambda entry: _owner(entry, id_map),
         overwrite=True,
         keep_top=False,
@@ -145,22 +142,6 @@ def _unpack(path: str, chunks: Iterator[bytes], id_map: IdMap) -> tuple[list[int
         extractor.close()
     syscalls.syncfs(top)  # or a power loss could leave empty files with the names of the new ones
     return sorted(extractor.described), list(extractor.omitted.lines())
-
-
-def _open_or_make(top: int, path: bytes) -> int:
-    """Open the directory `path` of the archive, made with its parents if no member was it."""
-    try:
-        return open_in_root(top, path or b".", _PATH_DIRECTORY)
-    except FileNotFoundError:
-        parent, _, name = path.rpartition(b"/")
-    fd = _open_or_make(top, parent)
-    try:
-        os.mkdir(name, _IMPLIED_MODE, dir_fd=fd)
-    except FileExistsError:
-        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)) from None  # a link to nothing
-    finally:
-        os.close(fd)
-    return open_in_root(top, path, _PATH_DIRECTORY)
 
 
 def _owner(entry: Entry, id_map: IdMap) -> tuple[int, int] | None:

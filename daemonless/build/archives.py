@@ -1,0 +1,84 @@
+"""ADD: archives among its sources are unpacked, whatever they are called."""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from daemonless.errors import DaemonlessError, InvalidData, printable
+from daemonless.layers.extract import Extractor, open_or_make
+from daemonless.layers.incoming import decompressed, reader
+from daemonless.layers.tar import TarReader
+from daemonless.layers.tar_header import parse_header
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from daemonless.layers.tar_header import Entry
+
+_BLOCK = 512
+
+
+def is_archive(fd: int) -> bool:
+    """Return whether a file is a tar archive, plain or compressed, with at least one member."""
+    return is_archive_start(lambda size, at: os.pread(fd, size, at))
+
+
+def is_archive_start(read_at: Callable[[int, int], bytes]) -> bool:
+    """As `is_archive`, of what a function reads, given how many bytes and from where."""
+    position = 0
+
+    def read(size: int) -> bytes:
+        nonlocal position
+        data = read_at(size, position)
+        position += len(data)
+        return data
+
+    block = b""
+    try:
+        for chunk in decompressed(read):
+            block += chunk[: _BLOCK - len(block)]
+            if len(block) == _BLOCK:
+                parse_header(block)
+                return block != bytes(_BLOCK)
+    except DaemonlessError:
+        pass  # something else, which begins like a compressed file or is none
+    return False
+
+
+def unpack(
+    fd: int, target_fd: int, name: str, *, owner: tuple[int, int] | None, keeps_top: bool = False
+) -> tuple[str, ...]:
+    """Unpack the archive `fd` into the directory `target_fd`; return warnings.
+
+    What is there is merged with directories and replaced by all else; links are followed with the
+    target as the root. Members get `owner`, or their own. With `keeps_top` the target's attributes
+    stay as they are. The umask must be 0. Raises InvalidData for a bad archive, OSError.
+    """
+    archive = TarReader(decompressed(reader(fd)))
+    extractor = Extractor(
+        lambda parent: open_or_make(target_fd, parent),
+        owner_of=lambda entry: owner or (entry.uid, entry.gid),
+        overwrite=True,
+        keep_top=keeps_top,
+    )
+    entry: Entry | None = None
+    try:
+        for entry in archive:
+            extractor.add(entry.name, entry, archive)
+        entry = None
+        extractor.finish()
+    except DaemonlessError as error:
+        raise type(error)(f"{printable(name)}: {error.message}", error.hint) from None
+    except OSError as error:
+        if error.errno == errno.EINVAL and entry is not None:
+            raise InvalidData(
+                f"{printable(name)}: {printable(entry.name)} belongs to {entry.uid}:{entry.gid}, which "
+                "containers do not have",
+                "give all files to one owner with --chown, or your user a larger range in /etc/subuid",
+            ) from None
+        raise
+    finally:
+        extractor.close()
+    return extractor.omitted.lines()
