@@ -33,7 +33,7 @@ class Entry(NamedTuple):
 
 
 # Words after the first positional one belong to the container's own command, or to ps.
-_OPTIONS_FIRST = {"create", "exec", "run", "top"}
+_OPTIONS_FIRST = {"create", "exec", "run", "top", "unshare"}
 # Options that mean something without a value; one is given with an equals sign only, as in pflag.
 _BARE = {"build": {"pull": "always"}}
 
@@ -89,6 +89,8 @@ COMMANDS = {
     "image_exists": _IMAGES,
     "image_prune": _IMAGES,
     "image_tree": _IMAGES,
+    "image_mount": _IMAGES,
+    "image_unmount": _IMAGES,
     **dict.fromkeys(
         (
             *("manifest_create", "manifest_add", "manifest_annotate", "manifest_inspect", "manifest_push"),
@@ -113,6 +115,7 @@ COMMANDS = {
     "system_prune": _OTHER,
     "system_check": _OTHER,
     "system_reset": _OTHER,
+    "unshare": _OTHER,
     "info": _OTHER,
     "version": _OTHER,
     "completion": _OTHER,
@@ -150,6 +153,8 @@ GROUPS: dict[str, tuple[str, dict[str, Entry]]] = {
             "untag": Entry("untag", {}),
             "rm": Entry("rmi", {}),
             "exists": Entry("image_exists", {}),
+            "mount": Entry("image_mount", {}),
+            "unmount": Entry("image_unmount", {}),
             "prune": Entry("image_prune", {}),
             "search": Entry("search", {}),
             "save": Entry("save", {}),
@@ -187,7 +192,7 @@ GROUPS: dict[str, tuple[str, dict[str, Entry]]] = {
 # Further spellings, accepted but not listed.
 SYNONYMS = {
     "container": {"list": "ls", "ps": "ls", "remove": "rm"},
-    "image": {"list": "ls", "remove": "rm"},
+    "image": {"list": "ls", "remove": "rm", "umount": "unmount"},
     "manifest": {},
     "volume": {"list": "ls", "remove": "rm"},
     "secret": {"list": "ls", "remove": "rm"},

@@ -69,6 +69,8 @@ GROUPS: dict[str, dict[str, tuple[str, dict[str, str]]]] = {
         'untag': ('untag', {}),
         'rm': ('rmi', {}),
         'exists': ('image_exists', {}),
+        'mount': ('image_mount', {}),
+        'unmount': ('image_unmount', {}),
         'prune': ('image_prune', {}),
         'search': ('search', {}),
         'save': ('save', {}),
@@ -76,6 +78,7 @@ GROUPS: dict[str, dict[str, tuple[str, dict[str, str]]]] = {
         'import': ('import', {}),
         'list': ('images', {}),
         'remove': ('rmi', {}),
+        'umount': ('image_unmount', {}),
     },
     'manifest': {
         'create': ('manifest_create', {}),
@@ -1538,6 +1541,35 @@ COMMANDS: dict[str, Spec] = {
         },
         'interspersed': True,
     },
+    'image_mount': {
+        'options': {
+            '--all': ('all', True),
+            '-a': ('all', True),
+            '--format': ('format', ('json',)),
+        },
+        'arguments': (('images', True, False),),
+        'defaults': {
+            'images': (),
+            'all': False,
+            'format': None,
+        },
+        'interspersed': True,
+    },
+    'image_unmount': {
+        'options': {
+            '--all': ('all', True),
+            '-a': ('all', True),
+            '--force': ('force', True),
+            '-f': ('force', True),
+        },
+        'arguments': (('images', True, False),),
+        'defaults': {
+            'images': (),
+            'all': False,
+            'force': False,
+        },
+        'interspersed': True,
+    },
     'manifest_create': {
         'options': {
             '--all': ('all', True),
@@ -1991,6 +2023,14 @@ COMMANDS: dict[str, Spec] = {
             'force': False,
         },
         'interspersed': True,
+    },
+    'unshare': {
+        'options': {},
+        'arguments': (('command', True, False),),
+        'defaults': {
+            'command': (),
+        },
+        'interspersed': False,
     },
     'info': {
         'options': {

@@ -25,6 +25,7 @@ from daemonless.files import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from types import TracebackType
 
 _PREFIX = "lease."
@@ -47,6 +48,11 @@ class Lease:
         with store_lock(self._data):
             write_all(self._file.fd, text)
 
+    @property
+    def path(self) -> str:
+        """The file, for `extend`."""
+        return self._file.path
+
     def __enter__(self) -> Lease:
         make_private_directory(self._staging)
         sweep(self._data)
@@ -58,6 +64,17 @@ class Lease:
     ) -> None:
         unlink_if_there(self._file.path)
         self._file.release()
+
+
+def extend(data: str, path: str, digests: Iterable[str]) -> None:
+    """Add to the lease of another process, the file `path`, which does so no more itself. Raises OSError."""
+    text = "".join(f"{digest}\n" for digest in digests).encode()
+    with store_lock(data):
+        fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW)
+        try:
+            write_all(fd, text)
+        finally:
+            os.close(fd)
 
 
 def store_lock(data: str) -> Lock:

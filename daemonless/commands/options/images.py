@@ -10,6 +10,14 @@ from daemonless.commands import complete
 
 _HELP = "The image's name, ID or the beginning of its ID."
 
+SomeImages = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[IMAGE...]",
+        help="Images by name, ID or the beginning of an ID.",
+        autocompletion=complete.images,
+    ),
+]
 Image = Annotated[
     str,
     typer.Argument(metavar="IMAGE", help=_HELP, autocompletion=complete.images),
