@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 _F_OFD_GETLK, _F_OFD_SETLK, _F_OFD_SETLKW = 36, 37, 38
-_F_WRLCK, _F_UNLCK = 1, 2
+_F_RDLCK, _F_WRLCK, _F_UNLCK = 0, 1, 2
 
 
 def write_atomic(path: str, data: bytes, *, durable: bool = True, mode: int = 0o600) -> None:
@@ -177,7 +177,7 @@ def _openat2(dir_fd: int, path: bytes, flags: int, mode: int, resolve: int) -> i
 
 
 class Lock:
-    """An exclusive lock on a file that is never unlinked, held by an open file description.
+    """A lock on a file that is never unlinked, held by an open file description; exclusive, as a rule.
 
     OFD locks (fcntl(2)) end with the last descriptor, so the kernel frees them however their
     holder dies; `held` asks without taking, so that a reader never disturbs a holder.
@@ -196,10 +196,14 @@ class Lock:
         """Wait for the lock and take it."""
         fcntl.fcntl(self._open(), _F_OFD_SETLKW, _flock(_F_WRLCK))
 
-    def try_acquire(self) -> bool:
-        """Take the lock if it is free; return whether it was taken."""
+    def share(self) -> None:
+        """Wait for a share of the lock and take it; whoever has all of it keeps a share."""
+        fcntl.fcntl(self._open(), _F_OFD_SETLKW, _flock(_F_RDLCK))
+
+    def try_acquire(self, *, shared: bool = False) -> bool:
+        """Take the lock, or a share of it, if it is free; return whether it was taken."""
         try:
-            fcntl.fcntl(self._open(), _F_OFD_SETLK, _flock(_F_WRLCK))
+            fcntl.fcntl(self._open(), _F_OFD_SETLK, _flock(_F_RDLCK if shared else _F_WRLCK))
         except (BlockingIOError, PermissionError):
             return False
         return True

@@ -15,6 +15,7 @@ from __future__ import annotations
 import os
 
 from daemonless.build.runjob import RunJob
+from daemonless.build.runmounts import RunMounts
 from daemonless.containers import netfiles
 from daemonless.containers.host_facts import gather_facts
 from daemonless.containers.process import bounding_set
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 HOSTNAME = "buildkitsandbox"  # BuildKit's: a name that is always the same keeps results the same
-_KERNELS = (b"/dev/", b"/proc/", b"/sys/")  # below these the mount points are in other file systems
+_KERNELS = ("/dev/", "/proc/", "/sys/")  # below these the mount points are in other file systems
 
 
 def run(job: RunJob) -> int:
@@ -48,10 +49,15 @@ def run(job: RunJob) -> int:
     umask = os.umask(0o022)
     try:
         _make_directories(job)
-        spec = _spec(job, request)
-        _make_mount_points(job, spec)
+        with RunMounts(job) as mounts:
+            return _run(job, request, mounts)
     finally:
         os.umask(umask)
+
+
+def _run(job: RunJob, request: RunRequest, mounts: RunMounts) -> int:
+    spec = _spec(job, request, mounts)
+    _make_mount_points(job, spec, mounts)
     netfiles.write_files(job.directory, netfiles.network_facts(request, spec))
     network = None
     if request.network.mode == "slirp4netns":
@@ -68,8 +74,9 @@ def run(job: RunJob) -> int:
             make_cwd=True,
             upper=f"{job.directory}/upper",
             tell_made=True,
+            sources=tuple(mounts.sources),
         )
-        launched = launch(start, network, lambda _pid: None)
+        launched = launch(start, network, lambda _pid: mounts.settle())
         status = _wait(launched)
     finally:
         os.close(stdin)
@@ -102,7 +109,7 @@ def _make_directories(job: RunJob) -> None:
         os.chmod(f"{job.directory}/upper", os.stat(job.layers.lowers[0]).st_mode & 0o7777)
 
 
-def _spec(job: RunJob, request: RunRequest) -> Any:
+def _spec(job: RunJob, request: RunRequest, mounts: RunMounts) -> Any:
     directory = job.directory
     rootfs = rootfs_mount(
         [*job.layers.lowers, f"{directory}/points"], f"{directory}/upper", f"{directory}/work"
@@ -125,7 +132,9 @@ def _spec(job: RunJob, request: RunRequest) -> Any:
         ),
         host=host,
         warn=lambda text: _warn(job, text),
+        mounts=mounts.mounts,
     )
+    spec["process"]["env"] += mounts.variables  # the spec is never written to a file
     # A Dockerfile may write /etc/hostname for the machine that the image is for.
     spec["mounts"] = [mount for mount in spec["mounts"] if mount["destination"] != "/etc/hostname"]
     return spec
@@ -135,15 +144,19 @@ def _warn(job: RunJob, text: str) -> None:
     os.write(job.stderr, f"Warning: {printable(text)}\n".encode())
 
 
-def _make_mount_points(job: RunJob, spec: Any) -> None:
+def _make_mount_points(job: RunJob, spec: Any, mounts: RunMounts) -> None:
     """Make the mount points in the lowest layer; each inside of it, whatever a path says."""
     points = os.open(f"{job.directory}/points", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         for mount in spec["mounts"][1:]:
-            path = os.fsencode(mount["destination"])
-            if not path.startswith(_KERNELS):
+            destination = mount["destination"]
+            if destination.startswith(_KERNELS) or destination in mounts.unknown:
+                continue
+            if destination in mounts.mounts:
+                is_directory = destination not in mounts.files
+            else:
                 is_directory = mount["type"] != "bind" or os.path.isdir(mount["source"])
-                os.close(open_target(points, path, is_directory=is_directory))
+            os.close(open_target(points, os.fsencode(destination), is_directory=is_directory))
     finally:
         os.close(points)
 

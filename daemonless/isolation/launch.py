@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from typing import Any, Protocol
 
     from daemonless.isolation.mountpoints import Made
-    from daemonless.isolation.volumes import Source
+    from daemonless.isolation.volumes import Owed
 
     class Network(Protocol):
         """What connects a network namespace to the world; started while the container mounts."""
@@ -32,6 +32,12 @@ if TYPE_CHECKING:
 
         def wait_ready(self) -> None:
             """Return once connected. Raises SetupFailed."""
+
+    class Source(Protocol):
+        """Where a mount comes from, if the spec does not say all of it."""
+
+        def attach(self, root_fd: int, mount: dict[str, Any]) -> list[Owed]:
+            """Make the mount; return what the container's user is to own."""
 
 
 class Start(Record):

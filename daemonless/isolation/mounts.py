@@ -224,18 +224,22 @@ def open_target(root_fd: int, path: bytes, *, is_directory: bool, links: int = 4
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
             os.close(os.open(name, flags, 0o644, dir_fd=parent_fd))
     except FileExistsError:
-        # A dangling link, as /etc/resolv.conf often is: what it points to, inside the root, is made.
-        text = os.readlink(name, dir_fd=parent_fd)
-        if links == 0:
-            raise SetupFailed(f"{printable(path)} in the image is a loop of links") from None
-        aim = text if text.startswith(b"/") else parent + b"/" + text
+        aim = _aim(parent_fd, name, path, links)
         return open_target(root_fd, aim, is_directory=is_directory, links=links - 1)
     finally:
         os.close(parent_fd)
     return open_in_root(root_fd, path, os.O_PATH)
 
 
-def make_directories(root_fd: int, path: bytes) -> int:
+def _aim(dir_fd: int, name: bytes, path: bytes, links: int) -> bytes:
+    """Return where a dangling link leads, as /etc/resolv.conf often is one: that is to be made."""
+    if links == 0:
+        raise SetupFailed(f"{printable(path)} in the image is a loop of links") from None
+    text = os.readlink(name, dir_fd=dir_fd)
+    return text if text.startswith(b"/") else path.rstrip(b"/").rpartition(b"/")[0] + b"/" + text
+
+
+def make_directories(root_fd: int, path: bytes, links: int = 40) -> int:
     """Open a directory inside the root, making what is missing; links stay inside the root."""
     fd = open_in_root(root_fd, b"/", os.O_PATH | os.O_DIRECTORY)
     done = b""
@@ -246,7 +250,10 @@ def make_directories(root_fd: int, path: bytes) -> int:
         try:
             following = open_in_root(root_fd, done, os.O_PATH | os.O_DIRECTORY)
         except FileNotFoundError:
-            os.mkdir(name, 0o755, dir_fd=fd)
+            try:
+                os.mkdir(name, 0o755, dir_fd=fd)
+            except FileExistsError:
+                os.close(make_directories(root_fd, _aim(fd, name, done, links), links - 1))
             following = open_in_root(root_fd, done, os.O_PATH | os.O_DIRECTORY)
         os.close(fd)
         fd = following

@@ -21,7 +21,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from daemonless.isolation.volumes import Owed, Source
+    from daemonless.isolation.launch import Source
+    from daemonless.isolation.volumes import Owed
 
 # name: device number, as in the kernel's admin-guide/devices.txt
 DEVICES = {

@@ -75,7 +75,7 @@ class Source(Record):
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
             if self.owner:
-                _own(fd, *self.owner)
+                own(fd, *self.owner)
             os.fchmod(fd, self.mode)
             return clone_tree(fd, options)
         finally:
@@ -127,9 +127,13 @@ class Owed(Record):
             os.close(self.fd)
 
 
-def _own(fd: int, uid: int, gid: int) -> None:
+def own(file: int | str, uid: int, gid: int) -> None:
+    """Give a file, open or by a path of ours, to ids of the container.
+
+    Raises SetupFailed for an id that is not mapped, and OSError.
+    """
     try:
-        os.fchown(fd, uid, gid)
+        os.chown(file, uid, gid)
     except OSError as error:
         if error.errno != _EINVAL:
             raise
@@ -176,7 +180,7 @@ def _fill(image_root: int, destination: bytes, source: Source, data: int) -> boo
             copy_attributes(image, data)
             os.close(image)
         if source.owner:
-            _own(data, *source.owner)
+            own(data, *source.owner)
         return image < 0 and not source.owner
     finally:
         if _is_there(volume, "_new"):
