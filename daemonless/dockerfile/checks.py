@@ -1,4 +1,4 @@
-"""Build checks: what in a Dockerfile is likely not meant (BuildKit's rules, by their names).
+"""Build checks: what in a Dockerfile is likely not meant (BuildKit's rules by their names, and one more).
 
 They warn; `# check=error=true` makes a build with warnings fail. `# check=skip=RULE,RULE;error=true`
 stands at the top of the file and counts for all of it, `# check=skip=RULE` right above an

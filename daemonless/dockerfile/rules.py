@@ -57,6 +57,7 @@ def every_finding(
         yield Finding(
             rule="NoEmptyContinuation", message=warning.message, first=warning.line, last=warning.line
         )
+    yield from _syntax(dockerfile)
     yield from _casing(dockerfile)
     yield from _descriptions(dockerfile)
     yield from _stage_names(dockerfile)
@@ -75,6 +76,20 @@ def every_finding(
 
 def _about(rule: str, about: Instruction, message: str) -> Finding:
     return Finding(rule=rule, message=message, first=about.first, last=about.last)
+
+
+def _syntax(dockerfile: Dockerfile) -> Iterator[Finding]:
+    """Look for a frontend that is not BuildKit's of version 1: no frontend is ever fetched.
+
+    This rule is ours; BuildKit would fetch and run what the directive names.
+    """
+    image = dockerfile.directives.get("syntax", "docker/dockerfile").split()[0]
+    name, _, tag = image.partition("@")[0].rpartition("/")[2].partition(":")
+    major = tag.partition(".")[0].partition("-")[0]
+    if name not in ("dockerfile", "dockerfile-upstream") or (major.isdigit() and major not in ("0", "1")):
+        line = list(dockerfile.directives).index("syntax") + 1
+        message = f"{printable(image)} is not fetched: this is read as a Dockerfile of version 1"
+        yield Finding(rule="UnknownSyntax", message=message, first=line, last=line)
 
 
 def _casing(dockerfile: Dockerfile) -> Iterator[Finding]:

@@ -141,6 +141,22 @@ def test_descriptions_are_checked_when_asked():
     ]
 
 
+@pytest.mark.parametrize(
+    ("syntax", "known"),
+    [
+        ("docker/dockerfile:1", True),
+        ("docker.io/docker/dockerfile:1.7-labs", True),
+        ("docker/dockerfile-upstream:master", True),
+        ("docker/dockerfile@sha256:aa", True),
+        ("docker/dockerfile:2", False),
+        ("someone/else:1", False),
+        ("registry:5000/dockerfile:10.1", False),
+    ],
+)
+def test_other_syntaxes_are_not_fetched(syntax, known):
+    assert found("# escape=`", f"# syntax={syntax}", "FROM x") == ([] if known else ["UnknownSyntax:2"])
+
+
 def test_they_can_be_skipped():
     lines = ["FROM x", "CMD a", "MAINTAINER me"]
     assert found("# check=skip=JSONArgsRecommended, MaintainerDeprecated", *lines) == []
