@@ -98,7 +98,6 @@ class CacheSource(Record):
     """A cache; a new one gets its first content here, by one rename when it is complete."""
 
     directory: str
-    is_new: bool
     uid: int
     gid: int
     mode: int | None
@@ -107,7 +106,7 @@ class CacheSource(Record):
 
     def attach(self, root_fd: int, mount: dict[str, Any]) -> list[Owed]:
         """Make the mount. Raises SetupFailed and OSError."""
-        if self.is_new:
+        if not os.path.isdir(f"{self.directory}/_data"):  # whose lock this step has alone
             self._fill()
         options = Options(mount["options"])
         data = os.open(f"{self.directory}/_data", _DIRECTORY)

@@ -207,7 +207,6 @@ class RunMounts:
         path = mount.source or "/"
         source = CacheSource(
             directory=held.directory,
-            is_new=held.is_new,
             uid=mount.uid,
             gid=mount.gid,
             mode=mount.mode,
