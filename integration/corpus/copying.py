@@ -33,6 +33,13 @@ CASES = [
         "copy-globs-of-hidden-files", FROM + "COPY * /a/\nCOPY .h* /b/\n", {".h1": "1", ".h2": "2", "x": "x"}
     ),
     Case(
+        "copy-globs-without-match",
+        FROM + "COPY top *.none /a/\n",
+        TREE,
+        buildah="wants a match",
+        tree={"a": folder(), "a/top": file("top")},
+    ),
+    Case(
         "copy-a-name-with-special-characters",
         FROM + "COPY a[[]1] /one\nCOPY b[*] /two\n",
         {"a[1]": "1", "b*": "2", "bc": "3"},
