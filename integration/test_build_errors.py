@@ -21,7 +21,7 @@ FILES: Files = {"src/a": "a", "README.md": "r"}
 
 @dataclass(frozen=True)
 class Wrong:
-    """A build that fails: at which line of the Dockerfile (0: of none), and words of the message or the hint."""
+    """A build that fails: at which line of the Dockerfile (0: none), and words of the message or the hint."""
 
     name: str
     dockerfile: str

@@ -18,7 +18,7 @@ from daemonless.build.sources import Sources
 from daemonless.build.steps import Made, Steps
 from daemonless.config import Paths
 from daemonless.dockerfile.checks import Checked, check
-from daemonless.dockerfile.document import DockerfileError, Stage
+from daemonless.dockerfile.document import DockerfileError, Stage, near
 from daemonless.dockerfile.evaluate import Scope, evaluate
 from daemonless.dockerfile.steps import CopyWork, Evaluated, RunWork, Step
 from daemonless.errors import DaemonlessError, UsageError, printable
@@ -158,7 +158,7 @@ class Builder:
             inherited = self._stages[base].evaluated
             config = inherited.config
         elif name != _SCRATCH:
-            image = self._image(name, platform)
+            image = self._image(name, platform, stage.first, stage.index)
             config = image.config["config"]
         state = _StageState(stage, evaluate(stage, config, self._scope, inherited=inherited), base, image)
         for step in state.evaluated.steps:
@@ -176,10 +176,17 @@ class Builder:
                 return stage.index
         return None
 
-    def _image(self, name: str, platform: str) -> Image:
+    def _image(self, name: str, platform: str, line: int, before: int) -> Image:
+        """Return an image; `line` names it, where it could name a stage with an index less than `before`."""
         known = self._images.get((name, platform))
         if known is None:
-            known = self._images[name, platform] = self._obtain(self._sources.image_name(name), platform)
+            try:
+                known = self._obtain(self._sources.image_name(name), platform)
+            except DaemonlessError as error:
+                stages = [stage.name for stage in self._file.stages[:before] if stage.name]
+                hint = near(name, stages) or error.hint
+                raise self._file.mistake(error.message, hint, first=line) from error
+            self._images[name, platform] = known
             self._lease.keep(*known.needs)
         return known
 
@@ -195,7 +202,7 @@ class Builder:
             return Origin(stage=stage.index)
         if wanted.isdecimal():
             raise self._file.mistake(f"there is no stage {wanted}", first=step.first)
-        return Origin(image=self._image(wanted, ""))
+        return Origin(image=self._image(wanted, "", step.first, path[-1]))
 
     def _name_tasks(self, state: _StageState) -> None:
         """Give numbers and titles to what the stage does."""

@@ -45,6 +45,11 @@ if TYPE_CHECKING:
             """Refresh what is shown; return seconds until the next time, or -1 for never."""
 
 
+# of a command that failed
+_LAST_LINES = 10
+_TAIL = 8192  # bytes
+
+
 class TaskName(Record):
     """One thing that a build does."""
 
@@ -53,7 +58,11 @@ class TaskName(Record):
 
 
 class Quiet:
-    """Says nothing."""
+    """Says nothing, unless a command fails: then the last lines that it printed."""
+
+    def __init__(self, fd: int = 2) -> None:
+        self._fd = fd
+        self._tails: dict[int, bytes] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -67,13 +76,18 @@ class Quiet:
         """Say nothing."""
 
     def printed(self, task: TaskName, data: bytes) -> None:
-        """Say nothing."""
+        """Keep the end of it."""
+        self._tails[task.number] = (self._tails.get(task.number, b"") + data)[-_TAIL:]
 
     def done(self, task: TaskName, note: str = "") -> None:
-        """Say nothing."""
+        """Forget what it printed."""
+        self._tails.pop(task.number, None)
 
     def failed(self, task: TaskName, reason: str) -> None:
-        """Say nothing."""
+        """Print the last lines of its command."""
+        lines = self._tails.pop(task.number, b"").splitlines()[-_LAST_LINES:]
+        text = "".join(f"{printable(line.expandtabs(), 4000)}\n" for line in lines)
+        self._write_raw(text.encode("utf-8", "backslashreplace"))
 
     def say(self, text: str) -> None:
         """Say nothing."""
@@ -82,12 +96,18 @@ class Quiet:
         """Nothing to refresh."""
         return -1.0
 
+    def _write_raw(self, data: bytes) -> None:
+        try:
+            os.write(self._fd, data)
+        except OSError:  # nobody reads it: the build goes on
+            pass
+
 
 class Plain(Quiet):
     """Prints lines as they come; those of steps that run side by side are told apart by their numbers."""
 
     def __init__(self, fd: int = 2) -> None:
-        self._fd = fd
+        super().__init__(fd)
         self._begun: dict[int, float] = {}
         self._rest: dict[int, bytes] = {}  # the beginning of a line that has not ended yet
         self._last = 0
@@ -137,9 +157,3 @@ class Plain(Quiet):
 
     def _write(self, task: TaskName, text: str) -> None:
         self._write_raw(f"#{task.number} {text}\n".encode("utf-8", "backslashreplace"))
-
-    def _write_raw(self, data: bytes) -> None:
-        try:
-            os.write(self._fd, data)
-        except OSError:  # nobody reads it: the build goes on
-            pass
