@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import Registry
-from harness import Cli, descendants_named, eventually, kill
+from harness import Cli, descendants_named, descriptors_at_rest, eventually, kill
 from layouts import busybox_layer, make_layout
 
 RUN = ("run", "--detach", "--network=none", "--name", "box")
@@ -377,10 +376,10 @@ def test_the_supervisor_does_not_grow(cli: Cli, image: str) -> None:
         eventually(lambda: probes(cli) >= number, 40)
         pid = supervisor(cli)
         status = Path(f"/proc/{pid}/status").read_text().split()
-        return len(os.listdir(f"/proc/{pid}/fd")), int(status[status.index("RssAnon:") + 1])
+        return descriptors_at_rest(pid), int(status[status.index("RssAnon:") + 1])
 
     (few, little), (many, much) = after(20), after(220)
-    assert many <= few + 1  # the pipe of a probe under way
+    assert many == few
     assert much < little + 500
 
 
