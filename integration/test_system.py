@@ -69,7 +69,7 @@ def test_prune(used, image):
     used("rm", "-ft0", "new")
     used("system", "prune", "-af", "--volumes")
     eventually(lambda: trash_is_empty(used), 20, "the trash is not emptied")
-    assert used("system", "df", "--format", "{{.Total}} {{.Size}}").lines == ["0 0B"] * 3
+    assert used("system", "df", "--format", "{{.Total}} {{.Size}}").lines == ["0 0B"] * 4
 
 
 def flip(path: Path) -> None:
@@ -83,7 +83,9 @@ def test_a_healthy_store_stays_as_it_is(used):
     for words in ((), ("--quick",), ("--repair",), ("--repair", "--force")):
         done = used("system", "check", *words)
         assert done.stdout == ""
-        assert done.stderr == "Checked 3 images, 2 layers, 2 containers, 2 volumes, 0 secrets\n"
+        assert (
+            done.stderr == "Checked 3 images, 2 layers, 0 build steps, 2 containers, 2 volumes, 0 secrets\n"
+        )
     assert used("exec", "new", "cat", "/v/y").stdout == "12\n"
 
 

@@ -1,16 +1,17 @@
-"""system df: what images, containers and volumes take of the disk, and what a prune would give back."""
+"""system df: what images, containers, volumes and the build cache take of the disk, and could give back."""
 
 from __future__ import annotations
 
 import time
 
-from daemonless.actions import columns
+from daemonless.actions import builder_prune, columns
 from daemonless.actions.format import Listing
 from daemonless.actions.image_filters import Context
 from daemonless.actions.image_names import split_name
 from daemonless.actions.images import created_seconds
 from daemonless.actions.psrow import ALIVE, Row, Shared
 from daemonless.actions.values import Struct
+from daemonless.build.usage import CacheUsage
 from daemonless.containers import needs
 from daemonless.containers.store import ContainerStore
 from daemonless.containers.volumes import Users
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from daemonless.actions.args import Args
     from daemonless.actions.image_filters import Listed
+    from daemonless.build.usage import Entry
     from daemonless.config import Paths
     from daemonless.images.garbage import Piece
 
@@ -38,7 +40,7 @@ _VOLUMES = ("VOLUME NAME", "LINKS", "SIZE")
 
 
 def main(args: Args) -> int:
-    """Print three lines, or with --verbose a table for each kind of object."""
+    """Print four lines, or with --verbose a table for each kind of object."""
     if args.verbose and args.format:
         raise UsageError("--verbose and --format cannot be used together")
     usage = _Usage(args.paths)
@@ -50,12 +52,13 @@ def main(args: Args) -> int:
             ("Layers", _LAYERS, usage.layer_rows()),
             ("Containers", _CONTAINERS, usage.container_rows()),
             ("Local Volumes", _VOLUMES, usage.volume_rows()),
+            ("Build cache", builder_prune.HEADING, map(builder_prune.row, usage.cached)),
         ):
             print(f"{title} space usage:\n")
             print(columns.table([heading, *lines]))
         print(f"Files that no image needs: {columns.size(usage.garbage, '')}")
         return 0
-    rows = [usage.images(), usage.containers(), usage.volumes()]
+    rows = [usage.images(), usage.containers(), usage.volumes(), usage.build_cache()]
     print(Listing(rows, {}).render(args.format or _TABLE), end="")
     return 0
 
@@ -95,11 +98,16 @@ class _Usage:
         self._by_digest: dict[str, list[Piece]] = {}
         for piece in self._pieces:
             self._by_digest.setdefault(piece.digest, []).append(piece)
+        self.cached: list[Entry] = []  # what the build cache holds
+        self._own: set[str] = set()  # digests that nothing but the cache needs
         try:
             kept = garbage.needed(store, needs.users(paths))
+            cache = CacheUsage(paths)
         except DaemonlessError as error:  # all may be needed
             self.warnings.append(error.message)
             kept = set(self._by_digest)
+        else:
+            self.cached, self._own = cache.entries, cache.own
         self.garbage = self._bytes(digest for digest in self._by_digest if digest not in kept)
         by_use: dict[bool, set[str]] = {False: set(), True: set()}
         for image in self._images:
@@ -118,7 +126,7 @@ class _Usage:
     def images(self) -> _Line:
         everything: list[Listed] = [*self._images, *self._lists]
         used = sum(map(self._is_used, everything))
-        size = sum(piece.size for piece in self._pieces)
+        size = sum(piece.size for piece in self._pieces if piece.digest not in self._own)
         return _Line("Images", len(everything), used, size, self._bytes(self._reclaimable))
 
     def image_rows(self) -> Iterator[tuple[str, ...]]:
@@ -188,3 +196,9 @@ class _Usage:
         for volume in self._volumes:
             links = len(self._users.of(volume.name))
             yield volume.name, str(links), columns.size(sizes.get(volume.name, 0), "")
+
+    def build_cache(self) -> _Line:
+        shared = sum(entry.shared for entry in self.cached)
+        size = sum(entry.size for entry in self.cached)
+        free = sum(entry.size for entry in self.cached if not entry.shared)
+        return _Line("Build Cache", len(self.cached), shared, size, free)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from daemonless.actions import columns, container_prune, image_prune
+from daemonless.actions import builder_prune, columns, container_prune, image_prune
 from daemonless.actions.confirm import confirm
 from daemonless.actions.volume_filters import parse_filters
+from daemonless.build.usage import CacheUsage, remove
 from daemonless.containers import volumes
 from daemonless.containers.filesystem import sizes
 from daemonless.errors import UsageError
@@ -14,6 +15,8 @@ from daemonless.volumes.store import VolumeStore
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from daemonless.actions.args import Args
 
 _KEYS = {"label", "label!", "until"}
@@ -31,6 +34,7 @@ def main(args: Args) -> int:
             "all containers that do not run",
             *(["all volumes that no container uses"] if args.volumes else []),
             "all images that no container uses" if args.all else "all images without a name",
+            "the build cache" if args.all else "what only the build cache needs",
             "all files that no image needs",
         ]
         if not confirm("This removes:", [f"  - {kind}" for kind in kinds]):
@@ -49,9 +53,20 @@ def main(args: Args) -> int:
         _print("Volumes", gone)
     images, size = image_prune.prune(paths, image_prune.candidates(paths, filters, every=args.all))
     _print("Images", images)
+    size += _prune_cache(args, filters)
     print(f"Total reclaimed space: {columns.size(freed + size, '')}")
     trash.empty_in_background(paths.data)
     return status
+
+
+def _prune_cache(args: Args, filters: Sequence[str]) -> int:
+    """Remove what the build cache has, unless filters ask for a label, which nothing of it has."""
+    if any(text.startswith("label=") for text in filters):
+        return 0
+    wanted = builder_prune.parse_filters([text for text in filters if text.startswith("until=")])
+    gone, freed = remove(args.paths, CacheUsage(args.paths).doomed(wanted.replace(every=args.all)))
+    _print("build cache objects", [entry.id for entry in gone])
+    return freed
 
 
 def _print(kind: str, names: list[str]) -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _DOOMED = (
     "all containers, the running ones are killed",
-    "all images",
+    "all images, and the build cache",
     "all volumes, with what is in them",
     "all secrets",
     "the log of events and the caches",

@@ -98,6 +98,8 @@ COMMANDS = {
         ),
         _IMAGES,
     ),
+    "builder_prune": _IMAGES,
+    "builder_du": _IMAGES,
     "volume_create": _VOLUMES,
     "volume_ls": _VOLUMES,
     "volume_inspect": _VOLUMES,
@@ -119,6 +121,11 @@ COMMANDS = {
     "info": _OTHER,
     "version": _OTHER,
     "completion": _OTHER,
+}
+_BUILDER = {
+    "build": Entry("build", {}),
+    "prune": Entry("builder_prune", {}),
+    "du": Entry("builder_du", {}),
 }
 GROUPS: dict[str, tuple[str, dict[str, Entry]]] = {
     "container": (
@@ -180,6 +187,11 @@ GROUPS: dict[str, tuple[str, dict[str, Entry]]] = {
         "Work with secrets.",
         {name: Entry(f"secret_{name}", {}) for name in ("create", "ls", "inspect", "rm", "exists")},
     ),
+    "builder": ("Build images, and look after the build cache.", _BUILDER),
+    "buildx": (
+        "Build images, as with docker's plugin of that name.",
+        {**_BUILDER, "version": Entry("version", {})},
+    ),
     "healthcheck": ("Check the health of containers.", {"run": Entry("healthcheck_run", {})}),
     "system": (
         "Look after this program.",
@@ -196,6 +208,8 @@ SYNONYMS = {
     "manifest": {},
     "volume": {"list": "ls", "remove": "rm"},
     "secret": {"list": "ls", "remove": "rm"},
+    "builder": {},
+    "buildx": {"b": "build"},
     "healthcheck": {},
     "system": {},
 }

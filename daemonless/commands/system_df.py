@@ -18,13 +18,13 @@ def system_df(
         typer.Option(
             "--verbose",
             "-v",
-            help="List every image, layer, container and volume.",
+            help="List every image, layer, container, volume and part of the build cache.",
             rich_help_panel=selection.OUTPUT,
         ),
     ] = False,
     format: selection.FormatLines = None,
 ) -> None:
-    """Show what images, containers and volumes take of the disk, and how much of it is reclaimable.
+    """Show what images, containers, volumes and the build cache take of the disk, and what can be freed.
 
     Images count with what was transferred and what was unpacked, shared layers once.
     """

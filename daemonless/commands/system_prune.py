@@ -22,8 +22,12 @@ def system_prune(
             rich_help_panel=selection.SELECTION,
         ),
     ] = False,
+    build: Annotated[
+        bool,
+        typer.Option("--build", help="As podman has it; what builds that were killed have left goes anyway."),
+    ] = False,
     force: selection.Force = False,
     filter: selection.PruneFilter = None,
 ) -> None:
-    """Remove the containers that do not run, the images without a name and the files that no image needs."""
+    """Remove containers that do not run, images without a name, and what only the build cache needs."""
     perform(ctx)

@@ -111,6 +111,18 @@ GROUPS: dict[str, dict[str, tuple[str, dict[str, str]]]] = {
         'list': ('secret_ls', {}),
         'remove': ('secret_rm', {}),
     },
+    'builder': {
+        'build': ('build', {}),
+        'prune': ('builder_prune', {}),
+        'du': ('builder_du', {}),
+    },
+    'buildx': {
+        'build': ('build', {}),
+        'prune': ('builder_prune', {}),
+        'du': ('builder_du', {}),
+        'version': ('version', {}),
+        'b': ('build', {}),
+    },
     'healthcheck': {
         'run': ('healthcheck_run', {}),
     },
@@ -1765,6 +1777,39 @@ COMMANDS: dict[str, Spec] = {
         },
         'interspersed': True,
     },
+    'builder_prune': {
+        'options': {
+            '--all': ('all', True),
+            '-a': ('all', True),
+            '--until': ('until', 'text'),
+            '--max-size': ('max_size', 'text'),
+            '--keep-storage': ('max_size', 'text'),
+            '--max-used-space': ('max_size', 'text'),
+            '--reserved-space': ('max_size', 'text'),
+            '--filter': ('filter', 'list'),
+            '--force': ('force', True),
+            '-f': ('force', True),
+        },
+        'arguments': (),
+        'defaults': {
+            'all': False,
+            'until': None,
+            'max_size': None,
+            'filter': (),
+            'force': False,
+        },
+        'interspersed': True,
+    },
+    'builder_du': {
+        'options': {
+            '--filter': ('filter', 'list'),
+        },
+        'arguments': (),
+        'defaults': {
+            'filter': (),
+        },
+        'interspersed': True,
+    },
     'volume_create': {
         'options': {
             '--driver': ('driver', 'text'),
@@ -1983,6 +2028,7 @@ COMMANDS: dict[str, Spec] = {
             '--all': ('all', True),
             '-a': ('all', True),
             '--volumes': ('volumes', True),
+            '--build': ('build', True),
             '--force': ('force', True),
             '-f': ('force', True),
             '--filter': ('filter', 'list'),
@@ -1991,6 +2037,7 @@ COMMANDS: dict[str, Spec] = {
         'defaults': {
             'all': False,
             'volumes': False,
+            'build': False,
             'force': False,
             'filter': (),
         },

@@ -14,6 +14,7 @@ from daemonless.containers.store import Container, ContainerStore
 from daemonless.errors import Conflict, DaemonlessError, InvalidData, NameInUse, NotFound
 from daemonless.files import unlink_if_there
 from daemonless.images import garbage
+from daemonless.images.buildcache import BuildCache
 from daemonless.images.store import ImageStore
 from daemonless.layers.store import DIFF, recorded_size
 from daemonless.oci.digest import Digest
@@ -27,13 +28,14 @@ if TYPE_CHECKING:
 
 IMAGE, LAYER, LIST, VOLUME, SECRET = "image", "layer", "list", "volume", "secret"
 CONTAINER, RUN, NAME, CLAIM = "container", "run", "name", "claim"
+STEP = "step"
 
 
 class Problem(Record):
     """One object that is damaged."""
 
     kind: str
-    subject: str  # digest of a manifest, diff_id, id of a container, name
+    subject: str  # digest of a manifest, diff_id, id of a container, name, key of a step
     shown: str  # what a person calls it
     text: str
 
@@ -47,12 +49,14 @@ class Checker:
         self._images = ImageStore(paths.data)
         self._containers = ContainerStore(paths)
         self._blobs: dict[str, str] = {}  # what is wrong with each blob, by digest
-        self.counts = dict.fromkeys(("images", "layers", "containers", "volumes", "secrets"), 0)
+        kinds = ("images", "layers", "build steps", "containers", "volumes", "secrets")
+        self.counts = dict.fromkeys(kinds, 0)
 
     def problems(self) -> Iterator[Problem]:
         """Yield what is damaged, the images first."""
         yield from self._check_images()
         yield from self._check_layers()
+        yield from self._check_steps()
         yield from self._check_containers()
         yield from self._check_names()
         volumes, secrets = VolumeStore(self._paths), SecretStore(self._paths)
@@ -117,6 +121,23 @@ class Checker:
                 shown = f"layer {Digest(piece.digest).short}"
                 yield Problem(kind=LAYER, subject=piece.path, shown=shown, text=text)
 
+    def _check_steps(self) -> Iterator[Problem]:
+        """Look at the build cache. A record without its layer is none that a build would use."""
+        cache = BuildCache(self._paths.data)
+        for name in cache.broken():
+            self.counts["build steps"] += 1
+            yield _broken_step(name, "its record cannot be read")
+        for step in cache.steps():
+            self.counts["build steps"] += 1
+            layer = step.layer
+            if layer is None:
+                continue
+            blob = layer.descriptor.digest
+            if blob not in self._blobs:
+                self._blobs[blob] = self._wrong_with_blob(blob, layer.descriptor.size)
+            if self._blobs[blob] and cache.has(step.key):
+                yield _broken_step(step.key, self._blobs[blob])
+
     def _check_containers(self) -> Iterator[Problem]:
         readable, broken = self._containers.survey()
         self.counts["containers"] = len(readable) + len(broken)
@@ -151,6 +172,10 @@ class Checker:
         for name in self._containers.stale_names():
             text = "it stands for no container"
             yield Problem(kind=NAME, subject=name, shown=f"the container name {name}", text=text)
+
+
+def _broken_step(key: str, text: str) -> Problem:
+    return Problem(kind=STEP, subject=key, shown=f"build step {key[:12]}", text=text)
 
 
 def repair(paths: Paths, problem: Problem, *, force: bool) -> str:
@@ -189,6 +214,11 @@ def _repair_layer(paths: Paths, problem: Problem, force: bool) -> str:
     with ImageStore(paths.data).lock():
         garbage.discard(paths.data, problem.subject)
     return f"removed {problem.shown}; it is unpacked again when it is needed"
+
+
+def _repair_step(paths: Paths, problem: Problem, force: bool) -> str:
+    BuildCache(paths.data).remove(problem.subject)
+    return f"removed {problem.shown}; it is made again when it is needed"
 
 
 def _repair_run(paths: Paths, problem: Problem, force: bool) -> str:
@@ -252,6 +282,7 @@ def _refuse(remedy: str) -> Callable[[Paths, Problem, bool], str]:
 _REPAIRS: dict[str, Callable[[Paths, Problem, bool], str]] = {
     IMAGE: _repair_image,
     LAYER: _repair_layer,
+    STEP: _repair_step,
     CONTAINER: _repair_container,
     RUN: _repair_run,
     NAME: _repair_name,

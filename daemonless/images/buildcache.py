@@ -4,17 +4,18 @@
 
 A key says all that the result depends on, so a record is never wrong, only of no use any more. It is
 written when its layer is durable, and that layer counts as needed (`daemonless.images.garbage`) until
-the record is removed. The time of a record's last use is its mtime.
+the record is removed. The time of a record's last use is its mtime. Writers hold images.lock, so a
+temporary file that is found under it is of one that was killed.
 """
 
 from __future__ import annotations
 
 import os
-import time
 
 from daemonless import failpoints, jsonio
 from daemonless.errors import DaemonlessError
 from daemonless.files import make_private_directory, read_file, unlink_if_there, write_atomic
+from daemonless.images.leases import store_lock
 from daemonless.oci.digest import Digest, is_hex
 from daemonless.oci.image import Descriptor, parse_descriptor
 from daemonless.record import Record
@@ -44,6 +45,7 @@ class CachedStep(Record):
     created: str  # RFC 3339
     layer: StepLayer | None  # none: the step only changed the config
     used: float  # when a build last needed it, in seconds since the epoch
+    record_size: int = 0  # bytes of the record itself
 
 
 class BuildCache:
@@ -74,7 +76,8 @@ class BuildCache:
         }
         make_private_directory(self.directory)
         failpoints.reach("build.record")
-        write_atomic(f"{self.directory}/{key}", jsonio.dumps(record).encode(), durable=False)
+        with store_lock(self._data):
+            write_atomic(f"{self.directory}/{key}", jsonio.dumps(record).encode(), durable=False)
 
     def remove(self, key: str) -> None:
         """Forget a step; its layer is garbage then, unless something else needs it."""
@@ -86,6 +89,20 @@ class BuildCache:
             found = self._read(key)
             if found is not None:
                 yield found
+
+    def has(self, key: str) -> bool:
+        """Return whether there is a record, of whatever worth."""
+        return os.path.lexists(f"{self.directory}/{key}")
+
+    def broken(self) -> list[str]:
+        """Return the names of what is no record that can be used; they count for nothing."""
+        return [name for name in _listdir(self.directory) if name[:1] != "." and not self._read(name)]
+
+    def sweep(self) -> None:
+        """Remove what writers that were killed have left; the caller holds images.lock."""
+        for name in _listdir(self.directory):
+            if name[:1] == ".":
+                unlink_if_there(f"{self.directory}/{name}")
 
     def needs(self) -> set[str]:
         """Return the digests of the blobs and layers that the records name."""
@@ -101,7 +118,7 @@ class BuildCache:
             if not is_hex(key):
                 return None  # the temporary file of a writer
             record = jsonio.loads(read_file(path), what=path)
-            used = os.stat(path).st_mtime
+            status = os.stat(path)
             if record["schema"] != _SCHEMA:
                 return None
             return CachedStep(
@@ -109,7 +126,8 @@ class BuildCache:
                 text=record["text"],
                 created=record["created"],
                 layer=layer_from_json(record["layer"]) if record["layer"] else None,
-                used=used,
+                used=status.st_mtime,
+                record_size=status.st_size,
             )
         except (OSError, DaemonlessError, KeyError, TypeError, AttributeError):
             return None  # it does not count; a prune removes it
@@ -138,8 +156,3 @@ def _listdir(path: str) -> list[str]:
         return os.listdir(path)
     except FileNotFoundError:
         return []
-
-
-def age_of(step: CachedStep) -> float:
-    """Return for how many seconds no build has needed the step."""
-    return max(0.0, time.time() - step.used)

@@ -70,9 +70,13 @@ def needed(store: ImageStore, users: Users) -> set[str]:
 
     Raises InvalidData if it cannot be known, because an image or a container is damaged.
     """
+    return in_use(store, users) | BuildCache(store.data).needs()
+
+
+def in_use(store: ImageStore, users: Users) -> set[str]:
+    """Return what is needed whatever becomes of the build cache; as `needed`."""
     digests = store.needs()
     digests.update(users(digests))
-    digests |= BuildCache(store.data).needs()
     return digests | leases.leased(store.data)
 
 
@@ -91,6 +95,7 @@ def collect(store: ImageStore, users: Users) -> list[Piece]:
         for name in os.listdir(store.blobs.root):
             if name.startswith(".index.json."):
                 unlink_if_there(f"{store.blobs.root}/{name}")
+        BuildCache(store.data).sweep()
         kept = needed(store, users)
         doomed = [piece for piece in pieces(store.data) if piece.digest not in kept]
         for piece in doomed:

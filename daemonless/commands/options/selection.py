@@ -111,6 +111,15 @@ PruneFilter = Annotated[
         rich_help_panel=SELECTION,
     ),
 ]
+CacheFilter = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--filter",
+        metavar="KEY=VALUE",
+        help="Choose only what matches: until (not used since), type (regular, exec.cachemount); repeatable.",
+        rich_help_panel=SELECTION,
+    ),
+]
 AllImages = Annotated[
     bool,
     typer.Option(
