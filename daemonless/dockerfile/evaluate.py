@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from daemonless import jsonio
 from daemonless.dockerfile import settings
-from daemonless.dockerfile.arguments import PROXIES, Arguments, declarations, platform_arguments
+from daemonless.dockerfile.arguments import Arguments, declarations, platform_arguments
 from daemonless.dockerfile.flags import Flags
 from daemonless.dockerfile.mounts import parse_mount
 from daemonless.dockerfile.parse import heredoc_of, parse_one
@@ -69,15 +69,6 @@ class Scope:
                 ) from None
             found.append((base, platform))
         return found
-
-    def proxies(self) -> dict[str, str]:
-        """Return the proxies given by `--build-arg`, which RUN gets though they are not declared.
-
-        Each is in both spellings; they are no part of a step's key or history.
-        """
-        given = {name: value for name, value in self.arguments.given.items() if name in PROXIES}
-        other = {name.swapcase(): value for name, value in given.items()}
-        return {**other, **given}
 
     def unused_build_args(self) -> list[str]:
         """Return the `--build-arg`s that no ARG evaluated so far has declared."""

@@ -67,7 +67,7 @@ def every_finding(
         yield from _relative_workdir(dockerfile, stage)
         for instruction in stage.instructions:
             yield from _old_forms(instruction)
-            yield from _secrets(instruction, dockerfile.escape)
+            yield from _secrets(instruction)
             yield from _ports(instruction)
             yield from _ignored(instruction, ignore)
         if stage.index in evaluated:
@@ -155,7 +155,6 @@ def _bases(dockerfile: Dockerfile, scope: Scope) -> Iterator[Finding]:
         for instruction in dockerfile.arguments
         for name, _default in declarations(instruction, Words(dockerfile.escape, known))
     }
-    plain = Arguments(dockerfile, {}, scope.arguments.predefined).defaults
     for stage in dockerfile.stages:
         words, platform_words = Words(dockerfile.escape, known), Words(dockerfile.escape, known)
         words.word(stage.base)
@@ -169,7 +168,7 @@ def _bases(dockerfile: Dockerfile, scope: Scope) -> Iterator[Finding]:
             yield from _constant_platform(stage, platform)
         if platform_words.asked == {"TARGETPLATFORM"} and platform == known["TARGETPLATFORM"]:
             yield _about("RedundantTargetPlatform", stage.start, "the platform is the one it has anyway")
-        if "$" in stage.base and not _is_image(Words(dockerfile.escape, plain).word(stage.base)):
+        if not _has_default(stage, dockerfile, scope):
             yield _about(
                 "InvalidDefaultArgInFrom",
                 stage.start,
@@ -188,7 +187,15 @@ def _constant_platform(stage: Stage, text: str) -> Iterator[Finding]:
         )
 
 
-def _is_image(name: str) -> bool:
+def _has_default(stage: Stage, dockerfile: Dockerfile, scope: Scope) -> bool:
+    """Return whether the base names an image without any `--build-arg`, or demands one by `${NAME:?}`."""
+    if "$" not in stage.base:
+        return True
+    try:
+        arguments = Arguments(dockerfile, {}, scope.arguments.predefined)
+        name = Words(dockerfile.escape, arguments.defaults).word(stage.base)
+    except UsageError:
+        return True
     try:
         parse_reference(name)
     except DaemonlessError:
@@ -239,13 +246,10 @@ def _old_forms(instruction: Instruction) -> Iterator[Finding]:
         )
 
 
-def _secrets(instruction: Instruction, escape: str) -> Iterator[Finding]:
-    if instruction.keyword == "ENV":
-        names = list(instruction.args[::3])
-    elif instruction.keyword == "ARG":
-        names = [name for name, _default in declarations(instruction, Words(escape))]
-    else:
-        return
+def _secrets(instruction: Instruction) -> Iterator[Finding]:
+    names = instruction.args[::3] if instruction.keyword == "ENV" else ()
+    if instruction.keyword == "ARG":
+        names = tuple(arg.partition("=")[0] for arg in instruction.args)
     for name in names:
         parts = set(name.lower().split("_"))
         if parts & _SECRETS and not parts & _NO_SECRETS:

@@ -89,6 +89,7 @@ def test_rules(lines, expected):
         ('SFX="box:"', "busy${SFX}", "box:latest", ["InvalidDefaultArgInFrom:2"]),
         ('V="latest"', "busybox:${V}", "x", []),
         ("V", "busybox:stable${V}", "-musl", []),
+        ("V", "busybox:${V:?needed}", "x", []),
     ],
 )
 def test_default_of_an_argument_in_from(arg, base, given, expected):

@@ -161,7 +161,6 @@ def test_arguments_nobody_wants():
                      SOURCE_DATE_EPOCH="0", BUILDKIT_SYNTAX="x")  # fmt: skip
     evaluate(scope.dockerfile.stages[0], {}, scope)
     assert scope.unused_build_args() == ["C"]
-    assert scope.proxies() == {"HTTP_PROXY": "", "http_proxy": "", "no_proxy": "", "NO_PROXY": ""}
 
 
 def test_run():

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+from e2b_dockerfile_utils import DockerfileSyntaxError, parse_dockerfile_ast
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -197,6 +198,31 @@ PIECES = st.sampled_from(
      "--from=0 ",
      "--mount=type=cache,target=/x ", "<<", "<<E", "\nE\n", "a", "/a", "\t", "\r", "\0", "é", "80-81/udp"]
 )  # fmt: skip
+
+
+LINES = st.sampled_from(
+    ["", " ", "# c", "RUN a \\", " b", 'run ["a"]', "RUN <<E", "RUN cat <<-'E' <<F", "E", "\tE", "F",
+     "ENV a=b c='d e'", "ENV a b", "ARG a b=c", "CMD a \\ ", "\t# c \\", "EXPOSE 80  81", "x\r",
+     "HEALTHCHECK --retries=1 CMD a", 'VOLUME ["/a"]', "VOLUME /a /b", "USER u", "WORKDIR /a b",
+     "LABEL a=b\\", "MAINTAINER me", "COPY a b"]
+)  # fmt: skip
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(LINES, max_size=8))
+def test_as_e2b_reads_it(lines):
+    text = "\n".join(["FROM x", *lines, "USER end"])
+    try:
+        theirs = parse_dockerfile_ast(text).instructions
+    except DockerfileSyntaxError:
+        with pytest.raises(DockerfileError):
+            parse(text.encode(), "x")
+        return
+    (stage,) = parse(text.encode(), "x").stages
+    for ours, their in zip([stage.start, *stage.instructions], theirs, strict=True):
+        assert (ours.keyword, *ours.flags, *ours.args) == (their.name, *their.flags, *their.args)
+        assert (ours.is_json, ours.first, ours.last) == (their.json, their.start_line, their.end_line)
+        assert [document.content for document in ours.heredocs] == [doc.content for doc in their.heredocs]
 
 
 def try_all(text: bytes) -> None:
