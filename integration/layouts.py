@@ -9,6 +9,7 @@ import json
 import re
 import subprocess
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,20 @@ def busybox_layer(extra: dict[str, bytes] | None = None) -> bytes:
     )
 
 
+def stargz(archive: bytes) -> bytes:
+    """Compress a layer as eStargz does (stargz-snapshotter, docs/estargz.md).
+
+    That is many gzip members, and at the end an empty one, which says where the table of contents is.
+    """
+    chunks = [archive[start : start + 4096] for start in range(0, len(archive), 4096)]
+    data = b"".join(gzip.compress(chunk, 1, mtime=0) for chunk in chunks)
+    extra = b"SG\x16\x00%016xSTARGZ" % len(data)
+    header = b"\x1f\x8b\x08\x04\0\0\0\0\0\xff" + len(extra).to_bytes(2, "little") + extra
+    footer = header + b"\x01\0\0\xff\xff" + bytes(8)
+    assert len(footer) == 51
+    return data + footer
+
+
 def program_layer(program: str) -> bytes:
     """Return a layer with a program of this machine and the libraries it is linked with (ldd(1))."""
     listing = subprocess.run(["ldd", program], capture_output=True, text=True, check=True).stdout
@@ -59,6 +74,7 @@ def make_layout(
     *,
     architecture: str = "amd64",
     config: dict[str, Any] | None = None,
+    compress: Callable[[bytes], bytes] = lambda data: gzip.compress(data, 1, mtime=0),
 ) -> Path:
     """Write an OCI layout with one image, named "latest", and return its directory."""
     blobs = directory / "blobs" / "sha256"
@@ -79,7 +95,7 @@ def make_layout(
         "schemaVersion": 2,
         "mediaType": MANIFEST,
         "config": add(json.dumps(document).encode(), CONFIG),
-        "layers": [add(gzip.compress(layer, 1, mtime=0), LAYER) for layer in layers],
+        "layers": [add(compress(layer), LAYER) for layer in layers],
     }
     entry = add(json.dumps(manifest).encode(), MANIFEST)
     entry["annotations"] = {"org.opencontainers.image.ref.name": "latest"}

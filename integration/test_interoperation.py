@@ -26,7 +26,8 @@ from harness import Cli
 from layouts import make_layout
 
 FORMATS = {"oci": "vnd.oci.image", "v2s2": "vnd.docker.distribution"}
-COMPRESSIONS = {"gzip": ("gzip",), "zstd": ("zstd",), "tar": ("tar", "diff.tar")}
+COMPRESSIONS = {"gzip": ("gzip",), "zstd": ("zstd",), "zstd:chunked": ("zstd",), "tar": ("tar", "diff.tar")}
+CHUNKED = "io.containers.zstd-chunked.manifest-position"
 READERS = ("daemonless", "skopeo + umoci", "podman")
 # what a pusher does not make, and why
 NOT_MADE = {
@@ -34,6 +35,11 @@ NOT_MADE = {
     ("skopeo", "v2s2", "zstd"): "docker's media types have no zstd",
     ("buildah", "v2s2", "zstd"): "docker's media types have no zstd",
     ("podman", "v2s2", "zstd"): "docker's media types have no zstd",
+    **{
+        (pusher, "v2s2", "zstd:chunked"): "docker's media types have no zstd"
+        for pusher in ("daemonless", "skopeo", "buildah", "podman")
+    },
+    ("daemonless", "oci", "zstd:chunked"): "daemonless writes plain zstd",
     ("skopeo", "oci", "tar"): "skopeo compresses what it sends to a registry",
     ("skopeo", "v2s2", "tar"): "skopeo compresses what it sends to a registry",
     ("buildah", "oci", "tar"): "buildah 1.28 compresses for a registry even with --disable-compression",
@@ -95,7 +101,10 @@ def archive(members: list[tuple[tarfile.TarInfo, bytes]]) -> bytes:
         for entry, data in members:
             entry.size = len(data)
             tar.addfile(entry, io.BytesIO(data))
-    return buffer.getvalue()
+    # Two blocks are the end. What tarfile fills the last record up with is lost in the zstd:chunked of
+    # skopeo 1.9 and podman 4.3, whose layer is then not what the config says (zstd -dc finds the same).
+    data = buffer.getvalue()
+    return data[: -(-len(data.rstrip(b"\0")) // 512) * 512 + 1024]
 
 
 def directory(name: str, mode: int = 0o755, **fields: Any) -> tuple[tarfile.TarInfo, bytes]:
@@ -192,7 +201,7 @@ class World:
         return done.stdout
 
     def name(self, case: tuple[str, str, str]) -> str:
-        return f"{self.registry.address}/interop/{'-'.join(case)}:1"
+        return f"{self.registry.address}/interop/{'-'.join(case).replace(':', '-')}:1"
 
     def push(self, case: tuple[str, str, str]) -> str:
         """Push in one form, make sure that it is that form, and return the name."""
@@ -230,6 +239,7 @@ class World:
             assert each["mediaType"].rpartition(".")[2].rpartition("+")[2] in COMPRESSIONS[compression], (
                 manifest
             )
+            assert (CHUNKED in each.get("annotations", {})) == (compression == "zstd:chunked"), manifest
 
     def read(self, reader: str, name: str, where: str) -> str:
         """Return the listing of an image that `reader` unpacked."""
@@ -365,13 +375,13 @@ def test_the_same_files(world: World, expected: dict[str, Any], case: tuple[str,
 
 def _line(*words: str) -> str:
     return "".join(
-        f"{word:<{width}}" for word, width in zip(words, (12, 8, 8, 12, 16, 8), strict=True)
+        f"{word:<{width}}" for word, width in zip(words, (12, 8, 14, 12, 16, 8), strict=True)
     ).rstrip()
 
 
 def test_what_is_not_made(world: World) -> None:
     lines = TABLES.setdefault("interoperation", [])
     for case, reason in NOT_MADE.items():
-        lines.append(f"{case[0]:<12}{case[1]:<8}{case[2]:<8}not made: {reason}")
+        lines.append(f"{case[0]:<12}{case[1]:<8}{case[2]:<14}not made: {reason}")
     wrong = world.cli("push", "--format=v2s2", "--compression-format=zstd", "interop", "x", status=125)
     assert "zstd" in wrong.stderr

@@ -16,7 +16,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from layouts import busybox_layer, layer, make_layout
+from layouts import busybox_layer, layer, make_layout, stargz
 
 LIST = ("run", "--rm", "--network=none", "--pull=never")
 INDEX = "application/vnd.oci.image.index.v1+json"
@@ -114,6 +114,17 @@ def test_what_skopeo_pushed(fresh, registry, scratch, kind, options):
     expected = {"plain": "tar", "gzip": "tar+gzip", "zstd": "tar+zstd", "v2s2": "diff.tar.gzip"}[kind]
     assert all(each.endswith(expected) for each in types), types
     assert not list((fresh.root / "tmp").iterdir())
+
+
+def test_estargz_is_gzip(fresh, registry, scratch):
+    table = layer({"stargz.index.json": b'{"version": 1, "entries": []}'})  # an ordinary file to others
+    layout = make_layout(
+        scratch / "estargz", [busybox_layer(), table], config={"Cmd": ["ls", "/"]}, compress=stargz
+    )
+    name = registry.push(layout, "estargz/app:1")
+    fresh("pull", "--quiet", name)
+    assert fresh(*LIST, name).lines[-2:] == ["sys", "tmp"]
+    assert "stargz.index.json" in fresh(*LIST, name).lines
 
 
 def _blob(cli, digest: str) -> bytes:
