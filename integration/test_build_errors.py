@@ -95,10 +95,18 @@ CASES = [
     Wrong("several-files-to-one-name", FROM + "COPY README.md src/a /x\n", 2, ("/x",)),
     Wrong("directory-over-a-file", FROM + "COPY src /etc/passwd\n", 2, ("/etc/passwd",)),
     Wrong(
-        "link-out-of-the-context", FROM + "COPY out /o\n", 2, ("out",), files={"out": link("../../outside")}
+        "link-out-of-the-context",
+        FROM + "COPY out /o\n",
+        2,
+        ("out", "link to ../../outside"),
+        files={"out": link("../../outside")},
     ),
     Wrong(
-        "link-to-the-host", FROM + "COPY out/hostname /o\n", 2, ("out/hostname",), files={"out": link("/etc")}
+        "link-to-the-host",
+        FROM + "COPY out/hostname /o\n",
+        2,
+        ("out/hostname", "link to /etc"),
+        files={"out": link("/etc")},
     ),
     Wrong("owner-without-a-name", FROM + "COPY --chown=nobodys src /s\n", 2, ("nobodys",)),
     Wrong("bad-mode", FROM + "COPY --chmod=rw src /s\n", 2, ("rw",)),

@@ -17,7 +17,15 @@ from __future__ import annotations
 import os
 import stat
 
-from daemonless.build.trees import OPEN_DIRECTORY, Tree, open_directory, resolve, status, unreadable
+from daemonless.build.trees import (
+    OPEN_DIRECTORY,
+    Tree,
+    open_directory,
+    read_link,
+    resolve,
+    status,
+    unreadable,
+)
 from daemonless.dockerfile.ignore import IgnoreMatcher, parse_ignore
 from daemonless.dockerfile.patterns import compiled, is_pattern
 from daemonless.errors import DaemonlessError, NotFound, UsageError, printable
@@ -346,6 +354,14 @@ def _missing(tree: Tree, source: str, path: str) -> NotFound:
         return NotFound(
             f"{where} (.dockerignore excludes it)", "take it out of .dockerignore, or re-include it with !"
         )
+    parts = path.split("/")
+    for name in ("/".join(parts[: count + 1]) for count in range(len(parts))):
+        target = read_link(tree.fd, name)
+        if target is not None and status(tree.fd, resolve(tree.fd, name)) is None:
+            return NotFound(
+                f"{where}: {printable(name)} is a link to {printable(target)}",
+                f"links lead to what is in {tree.name} only",
+            )
     import difflib  # noqa: PLC0415 - for a misspelt name only
 
     known = ""

@@ -58,7 +58,7 @@ def resolve(root_fd: int, path: str) -> str:
         if part == "..":
             del done[-1:]
             continue
-        target = _read_link(root_fd, "/".join((*done, part)))
+        target = read_link(root_fd, "/".join((*done, part)))
         if target is None:
             done.append(part)
             continue
@@ -71,7 +71,7 @@ def resolve(root_fd: int, path: str) -> str:
     return "/".join(done)
 
 
-def _read_link(root_fd: int, path: str) -> str | None:
+def read_link(root_fd: int, path: str) -> str | None:
     """Return what the link at `path` says; None if there is something else, or nothing."""
     try:
         fd = open_beneath(root_fd, os.fsencode(path), os.O_PATH | os.O_NOFOLLOW)
