@@ -111,6 +111,7 @@ def parsed(module: str) -> ast.Module:
 CREATORS = {
     "daemonless/events.py": "the event log grows by appending; it decides nothing",
     "daemonless/build/contents.py": "files that COPY copies, by descriptor in their directory",
+    "daemonless/build/fetching.py": "what ADD fetches, in a directory of the build's own",
     "daemonless/files.py": "the primitive itself, and lock files, which have no content",
     "daemonless/supervisor/logs.py": "the log grows by appending; a torn last record is tolerated",
     "daemonless/isolation/copying.py": "tmpcopyup and new volumes, before a container sees them",

@@ -7,7 +7,7 @@ import os
 
 from daemonless.errors import DaemonlessError, InvalidData, printable
 from daemonless.layers.extract import Extractor, open_or_make
-from daemonless.layers.incoming import decompressed, reader
+from daemonless.layers.incoming import decompressed
 from daemonless.layers.tar import TarReader
 from daemonless.layers.tar_header import parse_header
 
@@ -48,20 +48,20 @@ def is_archive_start(read_at: Callable[[int, int], bytes]) -> bool:
 
 
 def unpack(
-    fd: int, target_fd: int, name: str, *, owner: tuple[int, int] | None, keeps_top: bool = False
+    read: Callable[[int], bytes],
+    target_fd: int,
+    name: str,
+    owner_of: Callable[[Entry], tuple[int, int] | None],
 ) -> tuple[str, ...]:
-    """Unpack the archive `fd` into the directory `target_fd`; return warnings.
+    """Unpack the archive that a function reads into the directory `target_fd`; return warnings.
 
     What is there is merged with directories and replaced by all else; links are followed with the
-    target as the root. Members get `owner`, or their own. With `keeps_top` the target's attributes
-    stay as they are. The umask must be 0. Raises InvalidData for a bad archive, OSError.
+    target as the root. `owner_of` tells whom a member is given to, None for who gives nothing away.
+    The umask must be 0. Raises InvalidData for a bad archive, OSError.
     """
-    archive = TarReader(decompressed(reader(fd)))
+    archive = TarReader(decompressed(read))
     extractor = Extractor(
-        lambda parent: open_or_make(target_fd, parent),
-        owner_of=lambda entry: owner or (entry.uid, entry.gid),
-        overwrite=True,
-        keep_top=keeps_top,
+        lambda parent: open_or_make(target_fd, parent), owner_of=owner_of, overwrite=True, keep_top=False
     )
     entry: Entry | None = None
     try:

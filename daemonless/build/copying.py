@@ -37,6 +37,7 @@ from daemonless.build.trees import (
 from daemonless.errors import Conflict, DaemonlessError, printable
 from daemonless.files import write_all
 from daemonless.layers import xattrs
+from daemonless.layers.incoming import reader
 from daemonless.layers.omitted import Omissions
 from daemonless.layers.tar_header import Entry
 from daemonless.record import Record
@@ -182,7 +183,13 @@ class _Copier:
         try:
             fd = self._open_archive(root)
             try:
-                self.warnings += unpack(fd, target, directory.path_of(name), owner=self._given)
+                given = self._given
+                self.warnings += unpack(
+                    reader(fd),
+                    target,
+                    directory.path_of(name),
+                    lambda entry: given or (entry.uid, entry.gid),
+                )
                 if not is_same(expected, os.fstat(fd)):
                     self.changed.append(directory.path_of(name))
             finally:

@@ -51,6 +51,9 @@ class _Digester:
         for root in self._selection.roots:
             self._has_owner = root.tree.owners and self._keeps_owners
             self._add(b"R", root.name.encode("utf-8", "surrogateescape"), b"d" if root.is_directory else b"f")
+            if root.tree.identity:
+                self._add(b"T", root.tree.identity.encode("utf-8", "surrogateescape"))
+                continue
             for directory in root.directories:
                 self._add_directory(root.tree.fd, directory, named=root.is_directory)
         for name, content in self._selection.inline:

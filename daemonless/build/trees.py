@@ -31,7 +31,8 @@ class Tree(Record):
     ignore: IgnoreMatcher | None = None
     owners: bool = False  # whether owners of files count (a stage or image) or are made 0:0 (a context)
     name: str = "the context"  # in messages: "no such file in NAME"
-    file: str = ""  # of a tree that was made for one file: what it is called
+    file: str = ""  # of a tree that was fetched for one file: what it is called
+    identity: str = ""  # of a tree that was fetched: what stands for all its content
 
     def hides(self, path: str) -> bool:
         """Return whether .dockerignore leaves out the file or directory `path` itself."""
