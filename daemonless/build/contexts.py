@@ -21,6 +21,7 @@ from daemonless.build.trees import PATH_DIRECTORY, Tree
 from daemonless.dockerfile.ignore import parse_ignore
 from daemonless.errors import InvalidData, NotFound, UsageError, printable
 from daemonless.files import make_private_directory
+from daemonless.layers.compression import detect
 from daemonless.layers.incoming import Stream, reader
 from daemonless.record import Record
 from daemonless.registry.errors import redact_url
@@ -205,6 +206,8 @@ def _from_stream(
             finally:
                 os.umask(umask)
             return _Opened(Tree(fd=fd), directory, warnings=warnings)
+        if detect(start):
+            raise InvalidData(f"{name} is compressed, but not a tar archive")
         if not dockerfile_expected:
             raise InvalidData(f"{name} is not a tar archive, so it is no build context")
         return _Opened(Tree(fd=fd), directory, dockerfile=_read_all(stream.read, name))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.server
 import os
 import subprocess
-import threading
+import sys
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -48,8 +48,8 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
             self.send_response(302)
             self.send_header("Location", "/file")
             self.end_headers()
-        elif self.path == "/broken":
-            self.send_response(500)
+        elif self.path == "/refused":
+            self.send_response(403)
             self.end_headers()
         else:
             super().do_GET()
@@ -92,15 +92,17 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
 
 @contextmanager
 def serve(directory: Path):
-    """Serve a directory; yields the address, without a slash at its end."""
-    server = http.server.ThreadingHTTPServer(
-        ("127.0.0.1", 0), lambda *args: _Handler(*args, directory=str(directory))
-    )
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    """Serve a directory from another process; yields the address, without a slash at its end."""
+    with subprocess.Popen([sys.executable, __file__, directory], stdout=subprocess.PIPE, text=True) as server:
+        try:
+            yield f"http://127.0.0.1:{int(server.stdout.readline())}"
+        finally:
+            server.terminate()
+
+
+if __name__ == "__main__":
+    with http.server.ThreadingHTTPServer(
+        ("127.0.0.1", 0), lambda *args: _Handler(*args, directory=sys.argv[1])
+    ) as running:
+        print(running.server_port, flush=True)
+        running.serve_forever()

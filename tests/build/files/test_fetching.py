@@ -133,7 +133,7 @@ def test_checksums(site, root, add):
 
 
 @pytest.mark.parametrize(
-    ("path", "message"), [("/nothing", "there is no such file"), ("/broken", "the server answers 500")]
+    ("path", "message"), [("/nothing", "there is no such file"), ("/refused", "the server answers 403")]
 )
 def test_what_cannot_be_fetched(site, add, path, message):
     with pytest.raises(NotFound, match=f"cannot fetch {site[1]}{path}: {message}"):
@@ -186,12 +186,15 @@ FILES = {
 }
 
 
-@pytest.fixture(params=["smart", "plain"])
-def project(request, site):
-    return f"{site[1]}/smart/project.git" if request.param == "smart" else f"{site[1]}/project.git"
+@pytest.fixture
+def project(site):
+    return f"{site[1]}/smart/project.git"
 
 
-def test_a_repository(site, root, add, project):
+@pytest.mark.parametrize("way", ["/smart", ""])
+def test_a_repository(site, root, add, way):
+    """From git's own server, and from one of plain files, which has no shallow copies."""
+    project = f"{site[1]}{way}/project.git"
     commit = git(site[0] / "project.git", "rev-parse", "main")
     assert add(project, "/default") == add(f"{project}#main", "/main")
     add(f"{project}#other", "/other")
