@@ -11,17 +11,14 @@ from daemonless.actions.names import new_reference
 from daemonless.build.building import Builder
 from daemonless.build.report import Plain, Quiet
 from daemonless.build.request import BuildRequest, Times
-from daemonless.build.runjob import RunSettings
+from daemonless.build.runoptions import run_settings
 from daemonless.build.sources import Sources
 from daemonless.build.steps import Steps
 from daemonless.build.trees import Tree
 from daemonless.build.workspace import Workspace
 from daemonless.containers import grammar
-from daemonless.containers.arguments import from_args
-from daemonless.containers.environment import proxies_of
 from daemonless.containers.request import RunRequest
 from daemonless.containers.variables import read_text
-from daemonless.dockerfile.arguments import PROXIES
 from daemonless.dockerfile.document import DockerfileError
 from daemonless.dockerfile.parse import parse
 from daemonless.errors import UsageError, printable
@@ -38,12 +35,6 @@ if TYPE_CHECKING:
     from daemonless.build.report import Report
     from daemonless.dockerfile.checks import Checked
     from daemonless.images.store import Image
-
-# Options of `run` that mean the same for RUN; others of these names mean something else here.
-_RUN_OPTIONS = (
-    *("network", "add_host", "no_hosts", "dns", "dns_option", "dns_search", "cap_add", "cap_drop"),
-    *("security_opt", "ulimit", "shm_size", "device"),
-)
 
 
 def main(args: Args) -> int:
@@ -74,7 +65,7 @@ def _build(args: Args) -> Finished | None:
         return image
 
     root_fd = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    sources = Sources({"": Tree(fd=root_fd)}, {}, args.paths.cache)
+    sources = Sources({"": Tree(fd=root_fd)}, {"": directory}, {}, args.paths.cache)
     with Lease(args.paths.data) as lease, Workspace(args.paths.data) as workspace:
         steps = Steps(
             args.paths,
@@ -82,7 +73,7 @@ def _build(args: Args) -> Finished | None:
             directory=workspace.path,
             lease=lease,
             sources=sources,
-            settings=_settings(args, request),
+            settings=run_settings(args, dict(request.arguments), warn=args.warn, caller=os.environ),
             times=request.times,
         )
         builder = Builder(
@@ -190,19 +181,6 @@ def _dockerfile(args: Args, directory: str) -> tuple[str, bytes]:
         except FileNotFoundError:
             continue
     raise UsageError(f"there is no Dockerfile in {directory}", "name it with --file")
-
-
-def _settings(args: Args, request: BuildRequest) -> RunSettings:
-    """Return what the options say of RUN, in the words of `run`."""
-    given = {name: value for name, value in request.arguments if name in PROXIES}
-    proxies = {**_variables(proxies_of(os.environ)), **given}
-    options = {name: getattr(args, name) for name in _RUN_OPTIONS}
-    if args.network == "default":
-        del options["network"]
-    return RunSettings(
-        request=from_args(Args(options, {}), warn=args.warn),
-        proxies=tuple(f"{name}={value}" for name, value in proxies.items()),
-    )
 
 
 def _for_platform(args: Args, platform: str | None) -> Args:

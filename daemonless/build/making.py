@@ -13,7 +13,7 @@ from daemonless.build.origins import Origin
 from daemonless.build.owners import resolve_owner
 from daemonless.build.publishing import Publisher
 from daemonless.build.request import Times
-from daemonless.build.runjob import Layers, RunJob, RunSettings
+from daemonless.build.runjob import Directory, Layers, RunJob, RunSettings
 from daemonless.build.running import run
 from daemonless.build.selection import select
 from daemonless.build.sources import Sources
@@ -109,6 +109,7 @@ class Workshop:
                 config=order.config,
                 layers=Layers(lowers=order.lowers),
                 directory=order.directory,
+                trees={name: self._tree(origin) for name, origin in order.origins.items()},
                 settings=self._settings,
                 stdout=output,
                 stderr=output,
@@ -116,6 +117,13 @@ class Workshop:
         )
         if status:
             raise DaemonlessError(f"the command failed with exit status {status}", exit_status=status)
+
+    def _tree(self, origin: Origin) -> Layers | Directory:
+        """Return what a mount of RUN takes from an origin."""
+        if origin.context is None:
+            return Layers(lowers=origin.lowers)
+        tree = self._sources.tree(origin.context)
+        return Directory(path=self._sources.path(origin.context), ignore=tree.ignore)
 
     def _copier(self, work: CopyWork, order: Order, lowers: tuple[str, ...]) -> Callable[[], list[str]]:
         """Return what copies into the upper directory above `lowers`, none of them for --link."""

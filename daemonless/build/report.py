@@ -152,7 +152,7 @@ class Plain(Quiet):
             self._line(task, rest)
 
     def _line(self, task: TaskName, line: bytes) -> None:
-        text = line.rpartition(b"\r")[2] or line  # of a progress bar only what it ended with
+        text = line.rstrip(b"\r").rpartition(b"\r")[2]  # of a progress bar only what it ended with
         self._write(task, f"{self._seconds(task):.3f} {printable(text.expandtabs(), 4000)}")
 
     def _write(self, task: TaskName, text: str) -> None:

@@ -17,9 +17,15 @@ if TYPE_CHECKING:
 class Sources:
     """The context that the command named, and those of --build-context by their names."""
 
-    def __init__(self, trees: Mapping[str, Tree], images: Mapping[str, str], cache: str) -> None:
-        """`trees` has the main context under an empty name; `images` are names that stand for images."""
+    def __init__(
+        self, trees: Mapping[str, Tree], paths: Mapping[str, str], images: Mapping[str, str], cache: str
+    ) -> None:
+        """`trees` has the main context under an empty name, `paths` where they are.
+
+        `images` are names that stand for images.
+        """
         self._trees = trees
+        self._paths = paths
         self._images = images
         self._cache = cache
         self._indexes: dict[int, ContentIndex] = {}
@@ -35,6 +41,10 @@ class Sources:
     def tree(self, name: str) -> Tree:
         """Return the files of a context."""
         return self._trees[name]
+
+    def path(self, name: str) -> str:
+        """Return the directory of a context."""
+        return self._paths[name]
 
     @property
     def ignore(self) -> IgnoreMatcher | None:

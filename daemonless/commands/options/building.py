@@ -182,3 +182,31 @@ Allow = Annotated[
         rich_help_panel="Privileges and namespaces",
     ),
 ]
+Memory = Annotated[
+    str | None,
+    typer.Option(
+        "--memory",
+        "-m",
+        metavar="SIZE",
+        help="Limit the memory of each RUN, with a unit b, k, m or g.",
+        rich_help_panel="Limits",
+    ),
+]
+MemorySwap = Annotated[
+    str | None,
+    typer.Option(
+        "--memory-swap",
+        metavar="SIZE",
+        help="Limit memory and swap together; -1 does not limit swap.",
+        rich_help_panel="Limits",
+    ),
+]
+Cpus = Annotated[
+    str | None,
+    typer.Option(
+        "--cpus",
+        metavar="NUMBER",
+        help="Let each RUN use so much of the processors, such as 1.5.",
+        rich_help_panel="Limits",
+    ),
+]
