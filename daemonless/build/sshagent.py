@@ -13,18 +13,21 @@ import socket
 import stat
 import time
 
+from daemonless import syscalls as sc
 from daemonless.errors import NotFound, SetupFailed, UsageError, printable
 from daemonless.isolation.task import die_with
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import NoReturn
 
 _FAILURE = b"\0\0\0\1\5"  # SSH_AGENT_FAILURE
 _ALLOWED = (11, 13)  # SSH_AGENTC_REQUEST_IDENTITIES, SSH_AGENTC_SIGN_REQUEST
 _MAX_MESSAGE = 256 << 10  # bytes, as OpenSSH
 _PATIENCE = 5  # seconds for ssh-agent to listen
-_DIRECTORIES = ("/usr/bin", "/bin", "/usr/local/bin")
+_PLACES = ("/usr/bin", "/bin", "/usr/local/bin")
+_ENVIRONMENT = {"PATH": "/usr/bin:/bin", "SSH_AUTH_SOCK": "keys", "SSH_ASKPASS_REQUIRE": "never"}
 
 
 class Agent:
@@ -48,47 +51,49 @@ def start_agent(paths: tuple[str, ...], directory: str) -> Agent:
     """
     agent = Agent()
     try:
-        upstream = paths[0] if paths else ""
-        try:
-            is_socket = len(paths) == 1 and stat.S_ISSOCK(os.stat(upstream).st_mode)
-        except OSError as error:
-            raise NotFound(
-                f"cannot use the ssh agent or key {printable(upstream)}: {error.strerror}"
-            ) from None
-        if not is_socket:
-            upstream = f"{directory}/keys"
-            _load_keys(agent, paths, upstream)
+        upstream = _socket_of(paths)
+        if not upstream:
+            upstream = "keys"
+            _load_keys(agent, paths, directory)
         listener = socket.socket(socket.AF_UNIX)
         here = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        listener.bind(f"/proc/self/fd/{here}/agent")  # the path itself may be too long for an address
-        os.close(here)
-        listener.listen(16)
-        caller = os.getpid()
-        pid = os.fork()
-        if pid == 0:
-            _serve(listener, upstream, caller)
-        agent.pids.append(pid)
-        listener.close()
+        try:
+            listener.bind(f"/proc/self/fd/{here}/agent")  # the path itself may be too long for an address
+            listener.listen(16)
+            agent.pids.append(_fork(lambda: _serve(listener, upstream), directory))
+        finally:
+            os.close(here)
+            listener.close()
     except BaseException:
         agent.stop()
         raise
     return agent
 
 
-def _load_keys(agent: Agent, paths: tuple[str, ...], where: str) -> None:
-    """Start ssh-agent(1) at the socket `where` and give it the keys."""
-    agent.pids.append(_spawn("ssh-agent", ["-D", "-a", where], {}))
+def _socket_of(paths: tuple[str, ...]) -> str:
+    """Return the socket that is meant; empty for keys. Raises NotFound."""
+    for path in paths:
+        try:
+            if stat.S_ISSOCK(os.stat(path).st_mode):
+                return path
+        except OSError as error:
+            raise NotFound(f"cannot use the ssh agent or key {printable(path)}: {error.strerror}") from None
+    return ""
+
+
+def _load_keys(agent: Agent, paths: tuple[str, ...], directory: str) -> None:
+    """Start ssh-agent(1) at the socket `keys` of a directory, and give it the keys."""
+    pid = _start("ssh-agent", ["-D", "-a", "keys"], directory)
+    agent.pids.append(pid)
     deadline = time.monotonic() + _PATIENCE
-    while not os.path.exists(where):
+    while not os.path.exists(f"{directory}/keys"):
         if time.monotonic() > deadline:
-            raise SetupFailed("ssh-agent does not listen", f"the path may be too long: {where}")
+            raise SetupFailed("ssh-agent does not listen", "try --ssh with an agent of your own")
         time.sleep(0.002)
-    environment = {"SSH_AUTH_SOCK": where, "SSH_ASKPASS_REQUIRE": "never", "DISPLAY": ""}
     for path in paths:
         if not os.access(path, os.R_OK):
             raise NotFound(f"cannot read the ssh key {printable(path)}")
-        status = os.waitpid(_spawn("ssh-add", ["-q", path], environment), 0)[1]
-        if status:
+        if os.waitpid(_start("ssh-add", ["-q", path], directory), 0)[1]:
             raise UsageError(
                 f"the ssh key {printable(path)} cannot be used",
                 "it must be private (chmod 600) and without a passphrase; "
@@ -96,42 +101,56 @@ def _load_keys(agent: Agent, paths: tuple[str, ...], where: str) -> None:
             )
 
 
-def _spawn(program: str, arguments: list[str], environment: dict[str, str]) -> int:
-    for directory in _DIRECTORIES:
-        path = f"{directory}/{program}"
+def _start(program: str, arguments: list[str], directory: str) -> int:
+    """Start a program that dies with this process; return its pid."""
+    for place in _PLACES:
+        path = f"{place}/{program}"
         if os.access(path, os.X_OK):
             break
     else:
         raise NotFound(f"{program} is not installed", "sudo apt-get install openssh-client")
-    null = [(os.POSIX_SPAWN_OPEN, fd, "/dev/null", os.O_RDWR, 0) for fd in (0, 1, 2)]
-    return os.posix_spawn(
-        path, [program, *arguments], {"PATH": "/usr/bin:/bin", **environment}, file_actions=null, setsid=True
-    )
+    return _fork(lambda: os.execve(path, [program, *arguments], _ENVIRONMENT), directory)
+
+
+def _fork(work: Callable[[], NoReturn], directory: str) -> int:
+    """Fork a process that does `work` in a directory, and dies with this one; return its pid."""
+    caller = os.getpid()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            die_with(caller)
+            # ssh-agent may be setgid, and the kernel would forget whom it is to die with.
+            sc.prctl(sc.PR_SET_NO_NEW_PRIVS, 1)
+            os.chdir(directory)  # a path of any length is an address from here
+            null = os.open("/dev/null", os.O_RDWR)
+            for fd in (0, 1, 2):
+                os.dup2(null, fd)
+            os.setsid()  # no terminal to ask for a passphrase
+            work()
+        finally:
+            os._exit(127)
+    return pid
 
 
 # --- the process between the two ----------------------------------------------------------------
 
 
-def _serve(listener: socket.socket, upstream: str, caller: int) -> NoReturn:
+def _serve(listener: socket.socket, upstream: str) -> NoReturn:
     """Answer until killed."""
-    try:
-        die_with(caller)
-        clients: dict[int, tuple[socket.socket, socket.socket]] = {}
-        poll = select.poll()
-        poll.register(listener, select.POLLIN)
-        while True:
-            for fd, _ in poll.poll():
-                if fd == listener.fileno():
-                    client, agent = listener.accept()[0], socket.socket(socket.AF_UNIX)
-                    clients[client.fileno()] = client, agent
-                    poll.register(client, select.POLLIN)
-                    _connect(agent, upstream)
-                elif not _answer(*clients[fd]):
-                    poll.unregister(fd)
-                    for each in clients.pop(fd):
-                        each.close()
-    finally:
-        os._exit(1)
+    clients: dict[int, tuple[socket.socket, socket.socket]] = {}
+    poll = select.poll()
+    poll.register(listener, select.POLLIN)
+    while True:
+        for fd, _ in poll.poll():
+            if fd == listener.fileno():
+                client, agent = listener.accept()[0], socket.socket(socket.AF_UNIX)
+                clients[client.fileno()] = client, agent
+                poll.register(client, select.POLLIN)
+                _connect(agent, upstream)
+            elif not _answer(*clients[fd]):
+                poll.unregister(fd)
+                for each in clients.pop(fd):
+                    each.close()
 
 
 def _connect(agent: socket.socket, upstream: str) -> None:

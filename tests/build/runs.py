@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from daemonless.build.running import run
 from daemonless.config import Paths
 from daemonless.containers.request import Network, RunRequest
 from daemonless.dockerfile.steps import RunWork
+from daemonless.errors import DaemonlessError
 from daemonless.isolation.task import mapped
 from daemonless.isolation.userns import IdMap, load_id_map
 from daemonless.layers.walk import OPEN_DIRECTORY, walk
@@ -116,3 +118,33 @@ class Builder:
                 os.close(fd)
         out, err = (Path(job.directory, name).read_text() for name in ("out", "err"))
         return Ran(status, job.directory, out, err)
+
+
+def in_background(job: RunJob) -> tuple[int, int]:
+    """Run a step in a process of its own; return its pid and what its output is read from."""
+    read_end, write_end = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        status = 99
+        try:
+            status = run(job.replace(stdout=write_end, stderr=write_end))
+        except DaemonlessError as error:
+            os.write(write_end, error.message.encode())
+        finally:
+            os._exit(status)
+    os.close(write_end)
+    return pid, read_end
+
+
+def finish(process: tuple[int, int]) -> tuple[int, str]:
+    pid, fd = process
+    with open(fd) as output:
+        text = output.read()
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), text
+
+
+def eventually(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)

@@ -4,54 +4,21 @@ from __future__ import annotations
 
 import os
 import signal
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from runs import Builder, as_root, tree
+from runs import Builder, as_root, eventually, finish, in_background, tree
 
 from daemonless.build.cachemounts import CacheStore, Identity
-from daemonless.build.runjob import Layers, RunJob
-from daemonless.build.running import run
+from daemonless.build.runjob import Layers
 from daemonless.config import Paths
 from daemonless.dockerfile.steps import RunMount
-from daemonless.errors import DaemonlessError, NotFound, SetupFailed
+from daemonless.errors import NotFound, SetupFailed
 
 
 def cache(target: str = "/c", **more: Any) -> RunMount:
     return RunMount(type="cache", target=target, **{"id": "pip", "source": "/", **more})
-
-
-def in_background(job: RunJob) -> tuple[int, int]:
-    """Run a step in a process of its own; return its pid and what its output is read from."""
-    read_end, write_end = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        status = 99
-        try:
-            status = run(job.replace(stdout=write_end, stderr=write_end))
-        except DaemonlessError as error:
-            os.write(write_end, error.message.encode())
-        finally:
-            os._exit(status)
-    os.close(write_end)
-    return pid, read_end
-
-
-def finish(process: tuple[int, int]) -> tuple[int, str]:
-    pid, fd = process
-    with open(fd) as output:
-        text = output.read()
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), text
-
-
-def eventually(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
 
 
 def test_the_content_stays_but_not_in_the_layer(build: Builder) -> None:
