@@ -14,15 +14,15 @@ from __future__ import annotations
 
 import os
 
-from daemonless.build.runjob import RunJob
+from daemonless.build.runjob import RunJob, RunSettings
 from daemonless.build.runmounts import RunMounts
 from daemonless.containers import netfiles
 from daemonless.containers.host_facts import gather_facts
 from daemonless.containers.process import bounding_set
 from daemonless.containers.request import Network, RunRequest, config_section
 from daemonless.containers.spec import build_spec
-from daemonless.errors import printable
-from daemonless.isolation import seccomp
+from daemonless.errors import SetupFailed, UsageError, printable
+from daemonless.isolation import cgroups, seccomp
 from daemonless.isolation.launch import Launched, Start, launch
 from daemonless.isolation.mountpoints import remove_made
 from daemonless.isolation.mounts import open_target
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 HOSTNAME = "buildkitsandbox"  # BuildKit's: a name that is always the same keeps results the same
+INSECURE = "security.insecure"  # BuildKit's name of the entitlement
+_PERIOD = 100_000  # us, the kernel's own
 _KERNELS = ("/dev/", "/proc/", "/sys/")  # below these the mount points are in other file systems
 
 
@@ -63,6 +65,14 @@ def _run(job: RunJob, request: RunRequest, mounts: RunMounts) -> int:
     if request.network.mode == "slirp4netns":
         network = Slirp4netns(netfiles.slirp_options(request), job.directory)
     section = spec["linux"].get("seccomp")
+    limits = _limits(job.settings)
+    cgroup = cgroups.create_limited(limits) if limits else ""
+
+    def ready(pid: int) -> None:
+        if limits and not cgroups.holds(cgroup, pid):
+            raise SetupFailed("the kernel did not put the step into its cgroup, so it would have no limits")
+        mounts.settle()
+
     stdin = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
     try:
         start = Start(
@@ -75,13 +85,18 @@ def _run(job: RunJob, request: RunRequest, mounts: RunMounts) -> int:
             upper=f"{job.directory}/upper",
             tell_made=True,
             sources=tuple(mounts.sources),
+            cgroup=cgroup,
         )
-        launched = launch(start, network, lambda _pid: mounts.settle())
+        launched = launch(start, network, ready)
         status = _wait(launched)
+        if cgroup and cgroups.oom_kills(cgroup) > (0, True):
+            _warn(job, "the kernel has killed processes of this step, as its memory is limited")
     finally:
         os.close(stdin)
         if network:
             network.stop()
+        if cgroup:
+            cgroups.remove(cgroup)
     if launched.made:
         _remove(job, launched)
     return status
@@ -91,6 +106,14 @@ def _request(job: RunJob) -> RunRequest:
     """Return what `run` would be asked for to execute this step."""
     work = job.work
     base = job.settings.request
+    if work.security == "insecure":
+        if INSECURE not in job.settings.entitlements:
+            raise UsageError(
+                "RUN --security=insecure is not allowed: the command would run without seccomp and "
+                "with all capabilities in its user namespace",
+                f"allow it: --allow {INSECURE}",
+            )
+        base = base.replace(privileged=True, security=base.security.replace(seccomp=seccomp.UNCONFINED))
     return base.replace(
         entrypoint=(),
         command=work.args,
@@ -99,6 +122,20 @@ def _request(job: RunJob) -> RunRequest:
         http_proxy=False,  # those of the step are in the settings
         network=base.network if work.network == "default" else Network(mode=work.network),
     )
+
+
+def _limits(settings: RunSettings) -> dict[str, str]:
+    """Return what cgroup v2 is to be told (admin-guide/cgroup-v2); memory and swap are apart there."""
+    limits = {}
+    if settings.memory:
+        limits["memory.max"] = str(settings.memory)
+    if settings.memory_swap > 0:
+        limits["memory.swap.max"] = str(max(settings.memory_swap - settings.memory, 0))
+    elif settings.memory and not settings.memory_swap:
+        limits["memory.swap.max"] = str(settings.memory)  # as docker and podman: as much again
+    if settings.cpus:
+        limits["cpu.max"] = f"{max(int(settings.cpus * _PERIOD), 1000)} {_PERIOD}"
+    return limits
 
 
 def _make_directories(job: RunJob) -> None:

@@ -9,11 +9,17 @@ from __future__ import annotations
 
 import os
 
-from daemonless.errors import DaemonlessError
+from daemonless.errors import DaemonlessError, Unsupported
 from daemonless.files import read_file
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _MOUNTS = ("/sys/fs/cgroup", "/sys/fs/cgroup/unified")  # the second beside cgroup v1 (hybrid)
 _PREFIX = "daemonless-"
+_SWAP = "memory.swap.max"
+_LIMITED = "daemonless."  # the pid of its maker follows
 
 
 def own_directory() -> str | None:
@@ -43,6 +49,74 @@ def create(container_id: str) -> str | None:
     except OSError:
         return None
     return path
+
+
+def create_limited(limits: Mapping[str, str]) -> str:
+    """Make a cgroup with limits (file: value, as in cgroups v2) and return its directory.
+
+    A controller is at hand below a cgroup that has no processes of its own, so it is tried below
+    this process's cgroup and beside it. What earlier processes left there is removed. Raises Unsupported.
+    """
+    own = own_directory() or ""
+    controllers = {file.partition(".")[0] for file in limits}
+    for parent in (own, own.rpartition("/")[0]):
+        if not parent.startswith(_MOUNTS):
+            continue
+        _sweep_limited(parent)
+        path = f"{parent}/{_LIMITED}{os.getpid()}"
+        try:
+            _enable(parent, controllers)
+            os.mkdir(path)
+        except OSError:
+            continue
+        try:
+            for file, value in limits.items():
+                if file != _SWAP or os.path.exists(f"{path}/{file}"):  # a kernel may not account it
+                    _write(f"{path}/{file}", value)
+        except OSError:
+            remove(path)
+            continue
+        return path
+    raise Unsupported(
+        f"cannot limit {' and '.join(sorted(controllers))}: no cgroup that can is delegated to you",
+        "limit all of it from outside: systemd-run --user --scope -p MemoryMax=1G -p CPUQuota=50% COMMAND",
+    )
+
+
+def holds(path: str, pid: int) -> bool:
+    """Whether a process is in the cgroup."""
+    try:
+        return str(pid).encode() in read_file(f"{path}/cgroup.procs", 1 << 20).split()
+    except (OSError, DaemonlessError):
+        return False
+
+
+def _enable(parent: str, controllers: set[str]) -> None:
+    """Have cgroups below `parent` get these controllers. Raises OSError."""
+    control = f"{parent}/cgroup.subtree_control"
+    enabled = read_file(control, 1 << 16).decode("ascii").split()
+    missing = sorted(controllers - set(enabled))
+    if missing:
+        _write(control, " ".join(f"+{name}" for name in missing))
+
+
+def _write(path: str, value: str) -> None:
+    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(fd, value.encode())
+    finally:
+        os.close(fd)
+
+
+def _sweep_limited(parent: str) -> None:
+    try:
+        names = os.listdir(parent)
+    except OSError:
+        return
+    for name in names:
+        maker = name.removeprefix(_LIMITED)
+        if name != maker and not os.path.exists(f"/proc/{maker}"):
+            remove(f"{parent}/{name}")
 
 
 def freeze(path: str, *, frozen: bool) -> bool:

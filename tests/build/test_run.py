@@ -11,8 +11,9 @@ from runs import OFFLINE, Builder, as_root
 
 from daemonless.build.runjob import Layers
 from daemonless.build.running import run
-from daemonless.containers.request import Network
-from daemonless.errors import CommandNotExecutable, CommandNotFound, SetupFailed
+from daemonless.containers.request import Device, Network
+from daemonless.errors import CommandNotExecutable, CommandNotFound, SetupFailed, Unsupported, UsageError
+from daemonless.isolation import cgroups
 
 
 def test_what_the_command_changes_is_in_upper_and_nothing_else(build: Builder) -> None:
@@ -119,6 +120,63 @@ def links_and_private(top: str) -> None:
     os.chown(f"{top}/var/x/secret", 7, 7)
     os.symlink("../var/x/secret/deep/resolv", f"{top}/etc/resolv.conf")
     os.symlink("/var/run2", f"{top}/run")
+
+
+def test_security_insecure_has_to_be_allowed(build: Builder) -> None:
+    with pytest.raises(UsageError, match="RUN --security=insecure is not allowed") as refused:
+        build(security="insecure")
+    assert "--allow security.insecure" in refused.value.hint
+    script = "grep -E '^(Seccomp|CapEff):' /proc/self/status; mount -t tmpfs x /mnt && echo mounted"
+    ran = build(f"mkdir /mnt; {script}", security="insecure", entitlements=("security.insecure",))
+    status = dict(line.split() for line in ran.out.splitlines() if ":" in line)
+    assert status["Seccomp:"] == "0"
+    assert int(status["CapEff:"], 16) & 1 << 21  # CAP_SYS_ADMIN
+    assert "mounted" in ran.out
+    assert set(ran.changes) == {"mnt"}
+
+
+def test_capabilities_limits_and_devices(build: Builder) -> None:
+    request = OFFLINE.replace(
+        cap_add=("CAP_SYS_ADMIN",),
+        cap_drop=("CAP_CHOWN",),
+        ulimits=(("nofile", 99, 100),),
+        shm_size=1 << 20,
+        devices=(Device(source="/dev/null", destination="/dev/nothing", writable=True),),
+    )
+    script = (
+        "ulimit -Sn; ulimit -Hn; df -k /dev/shm | tail -1; echo x > /dev/nothing; chown 1 /;"
+        " grep CapEff /proc/self/status"
+    )
+    ran = build(script, request=request)
+    soft, hard, shm, capabilities = ran.out.splitlines()
+    assert (soft, hard, shm.split()[1]) == ("99", "100", "1024")
+    assert int(capabilities.split()[1], 16) & (1 << 21 | 1) == 1 << 21
+    assert "chown: /: Operation not permitted" in ran.err
+    assert ran.changes == {}
+
+
+def test_limits_without_a_cgroup_are_an_error(build: Builder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cgroups, "own_directory", lambda: None)
+    with pytest.raises(Unsupported, match="cannot limit memory: no cgroup"):
+        build(memory=1 << 30)
+
+
+def test_what_limits_come_to(build: Builder, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def create_limited(limits: dict[str, str]) -> str:
+        asked.append(limits)
+        return "/nonexistent"
+
+    monkeypatch.setattr(cgroups, "create_limited", create_limited)
+    for settings in ({"memory": 100}, {"memory": 100, "memory_swap": 150}, {"memory_swap": -1, "cpus": 1.5}):
+        with pytest.raises(SetupFailed, match="it would have no limits"):
+            build(**settings)
+    assert asked == [
+        {"memory.max": "100", "memory.swap.max": "100"},
+        {"memory.max": "100", "memory.swap.max": "50"},
+        {"cpu.max": "150000 100000"},
+    ]
 
 
 def test_mount_points_that_a_link_leads_to_are_removed(build: Builder) -> None:

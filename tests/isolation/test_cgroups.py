@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
+from daemonless.errors import Unsupported
 from daemonless.isolation import cgroups
 
 
@@ -45,3 +47,48 @@ def test_frozen_and_populated(tmp_path: Path) -> None:
     (tmp_path / "cgroup.events").write_text("populated 1\nfrozen 0\n")
     assert cgroups.is_populated(str(tmp_path))
     assert not cgroups.is_frozen(str(tmp_path))
+
+
+LIMITS = {"memory.max": "1000", "memory.swap.max": "0", "cpu.max": "50000 100000"}
+
+
+@pytest.fixture
+def own(mounted: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The cgroup of this process; files of a cgroup are made as the kernel would make them."""
+    directory = mounted / "a/b/c"
+    monkeypatch.setattr(cgroups, "own_directory", lambda: str(directory))
+    make = os.mkdir
+
+    def mkdir(path: str, *more: int) -> None:
+        make(path, *more)
+        for controller in Path(path).parent.joinpath("cgroup.subtree_control").read_text().split():
+            for file in LIMITS:
+                if file.startswith(controller.strip("+")) and file != "memory.swap.max":
+                    Path(path, file).touch()
+
+    monkeypatch.setattr(os, "mkdir", mkdir)
+    return directory
+
+
+def test_limits_are_set_where_their_controllers_can_be_had(own: Path) -> None:
+    (own.parent / "cgroup.subtree_control").write_text("     memory pids")
+    dead = own.parent / "daemonless.999999999"
+    dead.mkdir()
+    path = Path(cgroups.create_limited(LIMITS))
+    assert path == own.parent / f"daemonless.{os.getpid()}"
+    assert {file.name: file.read_text() for file in path.iterdir()} == {
+        "memory.max": "1000",
+        "cpu.max": "50000 100000",
+    }
+    assert (own.parent / "cgroup.subtree_control").read_text().startswith("+cpu")
+    assert not dead.exists()
+
+
+def test_limits_that_cannot_be_had_are_an_error(own: Path) -> None:
+    with pytest.raises(Unsupported, match="cannot limit cpu and memory: no cgroup") as refused:
+        cgroups.create_limited(LIMITS)
+    assert "systemd-run" in refused.value.hint
+    assert not cgroups.holds(str(own), 1)
+    (own / "cgroup.procs").write_text("12\n34\n")
+    assert cgroups.holds(str(own), 34)
+    assert not cgroups.holds(str(own), 3)
