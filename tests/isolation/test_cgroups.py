@@ -57,6 +57,7 @@ def own(mounted: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The cgroup of this process; files of a cgroup are made as the kernel would make them."""
     directory = mounted / "a/b/c"
     monkeypatch.setattr(cgroups, "own_directory", lambda: str(directory))
+    (mounted / "a/b/daemonless.999999999").mkdir()  # of a process that is gone
     make = os.mkdir
 
     def mkdir(path: str, *more: int) -> None:
@@ -73,7 +74,7 @@ def own(mounted: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_limits_are_set_where_their_controllers_can_be_had(own: Path) -> None:
     (own.parent / "cgroup.subtree_control").write_text("     memory pids")
     dead = own.parent / "daemonless.999999999"
-    dead.mkdir()
+    assert dead.exists()
     path = Path(cgroups.create_limited(LIMITS))
     assert path == own.parent / f"daemonless.{os.getpid()}"
     assert {file.name: file.read_text() for file in path.iterdir()} == {
