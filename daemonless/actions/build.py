@@ -9,7 +9,7 @@ from daemonless.actions.args import Args
 from daemonless.actions.create import find_image, have_layers
 from daemonless.actions.names import new_reference
 from daemonless.build.building import Builder
-from daemonless.build.report import Plain, Quiet
+from daemonless.build.progress import make_report
 from daemonless.build.request import BuildRequest, Times
 from daemonless.build.runoptions import run_settings
 from daemonless.build.sources import Sources
@@ -43,7 +43,7 @@ def main(args: Args) -> int:
         built = _build(args)
     except DockerfileError as error:
         excerpt = error.excerpt()
-        if excerpt and not args.quiet:
+        if excerpt:
             os.write(2, f"{excerpt}\n".encode("utf-8", "backslashreplace"))
         raise
     if built is not None:
@@ -56,12 +56,13 @@ def _build(args: Args) -> Finished | None:
     directory = os.path.abspath(args.context or ".")
     request = _request(args, directory)
     id_map = load_id_map(os.getuid(), os.getgid())
-    report: Report = Quiet() if args.quiet or args.progress == "quiet" else Plain()
+    report = make_report("quiet" if args.quiet else args.progress)
+    puller = args if report.is_for_people else Args({**vars(args), "quiet": True}, {})
 
     def obtain(name: str, platform: str) -> Image:
-        given = _for_platform(args, platform or args.platform)
+        given = _for_platform(puller, platform or args.platform)
         image = find_image(given, RunRequest(image=name, pull=args.pull, platform=_parts(given.platform)))
-        have_layers(args, image, id_map)
+        have_layers(puller, image, id_map)
         return image
 
     root_fd = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -85,14 +86,15 @@ def _build(args: Args) -> Finished | None:
             steps=steps,
             report=report,
             obtain=obtain,
-            warn=args.warn,
+            warn=report.warn,
         )
         builder.plan()
-        _tell(args, request, builder.check())
+        _tell(args, request, builder.check(), report)
         if args.check:
             return None
         with report:
             built = builder.build()
+            report.finished(built.id, [str(reference) for reference in request.tags])
     sources.save()
     _write_results(args, request, built)
     names = [str(reference) for reference in request.tags]
@@ -101,7 +103,7 @@ def _build(args: Args) -> Finished | None:
     return built
 
 
-def _tell(args: Args, request: BuildRequest, checked: Checked) -> None:
+def _tell(args: Args, request: BuildRequest, checked: Checked, report: Report) -> None:
     """Print what the checks found. Raises UsageError if that is to be an error."""
     name = request.dockerfile.name
     for finding in checked.findings:
@@ -109,7 +111,7 @@ def _tell(args: Args, request: BuildRequest, checked: Checked) -> None:
         if args.check:
             print(line)
         elif not args.quiet:
-            args.warn(line)
+            report.warn(line)
     rules = ", ".join(dict.fromkeys(finding.rule for finding in checked.findings))
     if checked.is_error or (args.check and checked.findings):
         raise UsageError(

@@ -106,6 +106,7 @@ class Builder:
         self._plan(self._target, ())
         for name in self._scope.unused_build_args():
             self._warn(f"--build-arg {printable(name)} is not used by this Dockerfile")
+        self._report.planned(self._tasks)
 
     def check(self) -> Checked:
         """Return what in the Dockerfile is likely not meant, once it is planned."""

@@ -1,15 +1,15 @@
-"""What a build says of its progress while it goes on: the interface, and plain lines.
+"""What a build says of its progress while it goes on: the interface, plain lines, and silence.
 
 Everything goes to stderr. Lines follow the form of BuildKit's plain progress, which people's tools
 read: a number per step, then what it is, what it printed with the seconds since it began, and its end.
+Whatever the form, the last lines of a step that failed are there to be read, once.
 """
 
 from __future__ import annotations
 
-import os
-import time
-
+from daemonless.build.loglines import Log
 from daemonless.errors import printable
+from daemonless.files import write_all
 from daemonless.record import Record
 
 TYPE_CHECKING = False
@@ -20,11 +20,16 @@ if TYPE_CHECKING:
     class Report(Protocol):
         """Is told what happens; a context manager around the whole build."""
 
+        is_for_people: bool  # and so may be told of pulls by others
+
         def __enter__(self) -> Self: ...
 
         def __exit__(
             self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
         ) -> None: ...
+
+        def planned(self, count: int) -> None:
+            """Be told how many tasks there are going to be."""
 
         def started(self, task: TaskName) -> None:
             """Be told that a task begins."""
@@ -41,13 +46,14 @@ if TYPE_CHECKING:
         def say(self, text: str) -> None:
             """Be told something that concerns no task, one line."""
 
+        def warn(self, text: str) -> None:
+            """Be told what the user may have to change, one line."""
+
+        def finished(self, image: str, names: list[str]) -> None:
+            """Be told the id of the image that all of it has led to, and how it is called."""
+
         def tick(self) -> float:
             """Refresh what is shown; return seconds until the next time, or -1 for never."""
-
-
-# of a command that failed
-_LAST_LINES = 10
-_TAIL = 8192  # bytes
 
 
 class TaskName(Record):
@@ -58,11 +64,14 @@ class TaskName(Record):
 
 
 class Quiet:
-    """Says nothing, unless a command fails: then the last lines that it printed."""
+    """Says nothing, except what a step that failed has printed."""
+
+    is_for_people = False
 
     def __init__(self, fd: int = 2) -> None:
         self._fd = fd
-        self._tails: dict[int, bytes] = {}
+        self._logs: dict[int, Log] = {}  # of the tasks that are going on
+        self._failure = b""  # to be printed at the end
 
     def __enter__(self) -> Self:
         return self
@@ -70,35 +79,52 @@ class Quiet:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Nothing to undo."""
+        """Print the last lines of the step that failed."""
+        self._write(self._failure)
 
-    def started(self, task: TaskName) -> None:
+    def planned(self, count: int) -> None:
         """Say nothing."""
 
+    def started(self, task: TaskName) -> None:
+        """Begin to keep what it prints."""
+        self._logs[task.number] = Log()
+
     def printed(self, task: TaskName, data: bytes) -> None:
-        """Keep the end of it."""
-        self._tails[task.number] = (self._tails.get(task.number, b"") + data)[-_TAIL:]
+        """Keep the last lines."""
+        self._log(task).add(data)
 
     def done(self, task: TaskName, note: str = "") -> None:
-        """Forget what it printed."""
-        self._tails.pop(task.number, None)
+        """Forget them."""
+        self._logs.pop(task.number, None)
 
     def failed(self, task: TaskName, reason: str) -> None:
-        """Print the last lines of its command."""
-        lines = self._tails.pop(task.number, b"").splitlines()[-_LAST_LINES:]
-        text = "".join(f"{printable(line.expandtabs(), 4000)}\n" for line in lines)
-        self._write_raw(text.encode("utf-8", "backslashreplace"))
+        """Have them printed at the end."""
+        log = self._logs.pop(task.number, None)
+        if log is not None:
+            log.end()
+            self._failure = last_lines(task, log)
 
     def say(self, text: str) -> None:
+        """Say nothing."""
+
+    def warn(self, text: str) -> None:
+        """Print it all the same."""
+        self._write(f"Warning: {text}\n")
+
+    def finished(self, image: str, names: list[str]) -> None:
         """Say nothing."""
 
     def tick(self) -> float:
         """Nothing to refresh."""
         return -1.0
 
-    def _write_raw(self, data: bytes) -> None:
+    def _log(self, task: TaskName) -> Log:
+        return self._logs.setdefault(task.number, Log())
+
+    def _write(self, text: str | bytes) -> None:
+        data = text.encode("utf-8", "backslashreplace") if isinstance(text, str) else text
         try:
-            os.write(self._fd, data)
+            write_all(self._fd, data)
         except OSError:  # nobody reads it: the build goes on
             pass
 
@@ -106,54 +132,62 @@ class Quiet:
 class Plain(Quiet):
     """Prints lines as they come; those of steps that run side by side are told apart by their numbers."""
 
+    is_for_people = True
+
     def __init__(self, fd: int = 2) -> None:
         super().__init__(fd)
-        self._begun: dict[int, float] = {}
-        self._rest: dict[int, bytes] = {}  # the beginning of a line that has not ended yet
-        self._last = 0
+        self._last = 0  # which task's line is the last one
 
     def started(self, task: TaskName) -> None:
         """Print what the task is."""
-        self._begun[task.number] = time.monotonic()
-        self._write(task, printable(task.title, 2000))
+        super().started(task)
+        self._line(task, printable(task.title, 2000))
 
     def printed(self, task: TaskName, data: bytes) -> None:
         """Print the lines that are complete."""
-        lines = (self._rest.pop(task.number, b"") + data).split(b"\n")
-        if lines[-1]:
-            self._rest[task.number] = lines[-1]
-        for line in lines[:-1]:
-            self._line(task, line)
+        self._lines(task, self._log(task).add(data))
 
     def done(self, task: TaskName, note: str = "") -> None:
         """Print how long it took, or that it was not needed."""
-        self._flush(task)
-        if task.number not in self._begun:
+        if task.number not in self._logs:
             self.started(task)
-        self._write(task, note or f"DONE {self._seconds(task):.1f}s")
-        self._write_raw(b"\n")
+        log = self._log(task)
+        self._lines(task, log.end())
+        self._line(task, (note or f"DONE {log.seconds:.1f}s") + "\n")
+        super().done(task, note)
 
     def failed(self, task: TaskName, reason: str) -> None:
-        """Print why it failed."""
-        self._flush(task)
-        self._write(task, f"ERROR: {reason}")
-        self._write_raw(b"\n")
+        """Print why it failed; its last lines again only if there are others between them."""
+        known = self._last
+        if log := self._logs.get(task.number):
+            self._lines(task, log.end())
+        super().failed(task, reason)
+        if known == task.number:
+            self._failure = b""
+        self._line(task, f"ERROR: {reason}\n")
 
     def say(self, text: str) -> None:
         """Print a line."""
-        self._write_raw(f"{text}\n".encode("utf-8", "backslashreplace"))
+        self._write(f"{text}\n")
 
-    def _seconds(self, task: TaskName) -> float:
-        return time.monotonic() - self._begun[task.number]
+    def finished(self, image: str, names: list[str]) -> None:
+        """Print the names, as the id is the command's result."""
+        for name in names:
+            self.say(f"Tagged {name}")
 
-    def _flush(self, task: TaskName) -> None:
-        rest = self._rest.pop(task.number, b"")
-        if rest:
-            self._line(task, rest)
+    def _lines(self, task: TaskName, lines: list[tuple[float, str]]) -> None:
+        for seconds, text in lines:
+            self._line(task, f"{seconds:.3f} {text}")
 
-    def _line(self, task: TaskName, line: bytes) -> None:
-        text = line.rstrip(b"\r").rpartition(b"\r")[2]  # of a progress bar only what it ended with
-        self._write(task, f"{self._seconds(task):.3f} {printable(text.expandtabs(), 4000)}")
+    def _line(self, task: TaskName, text: str) -> None:
+        self._last = task.number
+        self._write(f"#{task.number} {text}\n")
 
-    def _write(self, task: TaskName, text: str) -> None:
-        self._write_raw(f"#{task.number} {text}\n".encode("utf-8", "backslashreplace"))
+
+def last_lines(task: TaskName, log: Log) -> bytes:
+    """Return the last lines of a step that failed, in a frame; nothing if there are none."""
+    if not log.tail:
+        return b""
+    lines = "".join(f"{seconds:.3f} {text}\n" for seconds, text in log.tail)
+    frame = "------"
+    return f"{frame}\n > {printable(task.title)}:\n{lines}{frame}\n".encode("utf-8", "backslashreplace")
