@@ -40,6 +40,8 @@ def test_the_process_is_the_containers(cli: Cli, image: str) -> None:
     pid = cli.inspect("web", "{{.State.Pid}}")
     assert Path(f"/proc/{pid}/cmdline").read_bytes() == b"sleep\x00100\x00"
     assert cli.inspect("web", "{{.NetworkSettings.SandboxKey}}") == f"/proc/{pid}/ns/net"
+    parent = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1]
+    assert cli.inspect("web", "{{.State.ConmonPid}}") == parent
 
 
 @pytest.mark.parametrize(

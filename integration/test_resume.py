@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from harness import Cli, eventually
+from harness import Cli, eventually, processes
 from ownregistry import FlakyRegistry, SlowRegistry
 
 MOST = 1.2  # of the bytes that the layer has
@@ -49,6 +49,22 @@ def test_a_pull_that_was_killed_is_gone_on_with(fresh: Cli, slow: SlowRegistry) 
     assert slow.starts == [0, half]
     assert list(partial.iterdir()) == []
     runs(fresh, slow.name)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_run_that_is_ended_while_it_pulls_takes_the_pull_along(
+    fresh: Cli, slow: SlowRegistry, number: signal.Signals
+) -> None:
+    """And what is there by then is gone on with."""
+    run = fresh.start("run", "--rm", "--network=none", slow.name)
+    assert slow.half.wait(20)
+    run.send_signal(number)
+    run.communicate(timeout=20)
+    eventually(lambda: not processes(), 5, "the pull goes on")
+    slow.go_on.set()
+    fresh("run", "--rm", "--network=none", slow.name)
+    assert slow.starts[0] == 0 and len(slow.starts) == 2
+    fresh("rmi", slow.name)
 
 
 def test_two_pulls_share_the_work(fresh: Cli, slow: SlowRegistry) -> None:

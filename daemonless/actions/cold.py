@@ -6,10 +6,12 @@ it forks while it is small and has one thread (shared invariant PY-4).
 
 from __future__ import annotations
 
+import _signal
 import os
 
 from daemonless.errors import DaemonlessError
 from daemonless.isolation.sync import pack_error, unpack_error
+from daemonless.syscalls import PR_SET_PDEATHSIG, prctl
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,12 +19,19 @@ if TYPE_CHECKING:
 
 
 def in_child(function: Callable[[], str]) -> str:
-    """Run `function` in a forked child and return what it returned; raises what it raised."""
+    """Run `function` in a forked child and return what it returned; raises what it raised.
+
+    The child ends with its caller; one that is interrupted interrupts it, so that it can tidy up.
+    """
+    caller = os.getpid()
     read_end, write_end = os.pipe()
     pid = os.fork()
     if pid == 0:
         status = 125
         try:
+            prctl(PR_SET_PDEATHSIG, _signal.SIGKILL)
+            if os.getppid() != caller:
+                os._exit(status)
             answer = function().encode()
             while answer:
                 answer = answer[os.write(write_end, answer) :]
@@ -35,10 +44,18 @@ def in_child(function: Callable[[], str]) -> str:
             os._exit(status)
     os.close(write_end)
     said = b""
-    while part := os.read(read_end, 65536):
-        said += part
-    os.close(read_end)
-    _, status = os.waitpid(pid, 0)
+    try:
+        while part := os.read(read_end, 65536):
+            said += part
+        os.close(read_end)
+        _, status = os.waitpid(pid, 0)
+    except KeyboardInterrupt:
+        try:
+            os.kill(pid, _signal.SIGINT)
+            os.waitpid(pid, 0)
+        except (ProcessLookupError, ChildProcessError):  # it had just been waited for
+            pass
+        raise
     if os.waitstatus_to_exitcode(status) == 0:
         return said.decode()
     if said:

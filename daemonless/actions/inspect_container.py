@@ -95,6 +95,7 @@ def _state(container: Container, spec: dict[str, Any], status: str) -> Struct:
         OOMKilled=bool(ended.get("oomKilled")) and not has_process,
         Dead=False,
         Pid=state["pid"] if state else 0,
+        ConmonPid=(state or {}).get("supervisor", 0),
         ExitCode=0 if has_process else container.exit_code,
         Signal=0 if has_process else ended.get("signal", 0),
         Error="" if has_process else ended.get("error") or "",
