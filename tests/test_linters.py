@@ -112,6 +112,7 @@ CREATORS = {
     "daemonless/events.py": "the event log grows by appending; it decides nothing",
     "daemonless/build/contents.py": "files that COPY copies, by descriptor in their directory",
     "daemonless/build/fetching.py": "what ADD fetches, in a directory of the build's own",
+    "daemonless/build/mountsources.py": "secrets and here-documents, in a file system in memory",
     "daemonless/files.py": "the primitive itself, and lock files, which have no content",
     "daemonless/supervisor/logs.py": "the log grows by appending; a torn last record is tolerated",
     "daemonless/isolation/copying.py": "tmpcopyup and new volumes, before a container sees them",

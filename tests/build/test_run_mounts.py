@@ -203,12 +203,12 @@ def test_writes_are_thrown_away(build: Builder, context: Path) -> None:
 @pytest.mark.parametrize("writable", [False, True])
 def test_a_part_of_the_context(build: Builder, context: Path, writable: bool) -> None:
     ran = build(
-        "cat /work/one /work/dir/b.c; ls /work/dir; cat /work/through/b.c; cat /work/etc",
+        "cat /w/one /w/dir/b.c; ls /w/dir; cat /w/through/b.c; cat /w/etc",
         mounts=(
-            bind("/work/one", "/top", writable=writable),
-            bind("/work/dir", "src/deep", writable=writable),
-            bind("/work/through", "/link", writable=writable),
-            bind("/work/same", "/src/../top", writable=writable),
+            bind("/w/one", "/top", writable=writable),
+            bind("/w/dir", "src/deep", writable=writable),
+            bind("/w/through", "/link", writable=writable),
+            bind("/w/same", "/src/../top", writable=writable),
         ),
         trees={"": Directory(path=str(context))},
     )
