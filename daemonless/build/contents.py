@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from daemonless.build.trees import OPEN_FILE, unreadable
+from daemonless.build.trees import OPEN_FILE, open_directory, unreadable
 from daemonless.errors import Conflict, DaemonlessError, printable
 from daemonless.isolation.copying import next_data
 
@@ -16,6 +16,18 @@ _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _PIECE = 1 << 24  # bytes the kernel is asked to copy at once
 _EXDEV, _EINVAL, _ENOSYS, _EOPNOTSUPP, _EBADF = 18, 22, 38, 95, 9
 _NO_COPY = frozenset((_EXDEV, _EINVAL, _ENOSYS, _EOPNOTSUPP, _EBADF))  # copy_file_range(2) cannot here
+
+
+def open_source(tree_fd: int, directory: Directory) -> int:
+    """Open a directory of the selection (O_PATH)."""
+    try:
+        return open_directory(tree_fd, directory.source)
+    except PermissionError as error:
+        raise unreadable(directory.source, error) from None
+    except OSError:
+        raise DaemonlessError(
+            f"{printable(directory.source)} was replaced during the build", "run the build again"
+        ) from None
 
 
 def open_file(dir_fd: int, directory: Directory, name: str) -> int:

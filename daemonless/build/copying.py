@@ -22,7 +22,15 @@ import os
 import stat
 
 from daemonless.build.archives import is_archive, unpack
-from daemonless.build.contents import copy_data, copy_sparse, create, make_room, open_file, replaced
+from daemonless.build.contents import (
+    copy_data,
+    copy_sparse,
+    create,
+    make_room,
+    open_file,
+    open_source,
+    replaced,
+)
 from daemonless.build.destination import Destination
 from daemonless.build.index import is_same
 from daemonless.build.owners import resolve_owner
@@ -32,9 +40,8 @@ from daemonless.build.trees import (
     open_directory,
     resolve,
     status,
-    unreadable,
 )
-from daemonless.errors import Conflict, DaemonlessError, printable
+from daemonless.errors import Conflict, printable
 from daemonless.files import write_all
 from daemonless.layers import xattrs
 from daemonless.layers.incoming import reader
@@ -170,7 +177,7 @@ class _Copier:
     def _open_archive(self, root: Root) -> int:
         directory = root.directories[0]
         self._source_fd = root.tree.fd
-        source = self._open_source(directory)
+        source = open_source(self._source_fd, directory)
         try:
             return open_file(source, directory, directory.files[0][0])
         finally:
@@ -215,7 +222,7 @@ class _Copier:
     def _copy_files(self, directory: Directory, path: str) -> None:
         if not directory.files:
             return
-        source = self._open_source(directory)
+        source = open_source(self._source_fd, directory)
         try:
             target = open_directory(self._root_fd, path)
             try:
@@ -226,16 +233,6 @@ class _Copier:
                 os.close(target)
         finally:
             os.close(source)
-
-    def _open_source(self, directory: Directory) -> int:
-        try:
-            return open_directory(self._source_fd, directory.source)
-        except PermissionError as error:
-            raise unreadable(directory.source, error) from None
-        except OSError:
-            raise DaemonlessError(
-                f"{printable(directory.source)} was replaced during the build", "run the build again"
-            ) from None
 
     def _finish_directory(self, path: str, directory: Directory) -> None:
         """Give a directory its attributes, once nothing more is put into it."""
@@ -271,7 +268,7 @@ class _Copier:
         target = self._destination.open_or_make(parent, self._owner or (0, 0))
         try:
             inherits = bool(os.fstat(target).st_mode & stat.S_ISGID)
-            source = self._open_source(directory)
+            source = open_source(self._source_fd, directory)
             try:
                 for base, expected in directory.files:
                     self._copy_entry(source, base, directory, expected, target, name, parent, inherits)

@@ -11,9 +11,8 @@ import os
 import stat
 from hashlib import sha256
 
-from daemonless.build.contents import open_file, replaced
+from daemonless.build.contents import open_file, open_source, replaced
 from daemonless.build.permissions import is_absolute
-from daemonless.build.trees import open_directory
 from daemonless.layers import xattrs
 from daemonless.layers.omitted import Omissions
 
@@ -70,7 +69,7 @@ class _Digester:
 
     def _add_directory(self, tree_fd: int, directory: Directory, *, named: bool) -> None:
         """Add a directory, if it has a name of its own in the copy, and the files in it."""
-        fd = open_directory(tree_fd, directory.source)
+        fd = open_source(tree_fd, directory)
         try:
             if named:
                 self._add(
