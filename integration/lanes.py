@@ -50,17 +50,17 @@ def table() -> Iterator[str]:
 class Namespace:
     """A user and a mount namespace of the caller's, to mount in and to trace in.
 
-    The user keeps its id but has no subordinate ones there: newuidmap is a setuid program, which
-    a traced process cannot run, so a container's single id is mapped without it.
+    The user keeps its id, if `who` says nothing else, but has no subordinate ones there: newuidmap is
+    a setuid program, which a traced process cannot run, so a container's single id is mapped without it.
     """
 
-    def __init__(self, directory: Path, setup: str = "") -> None:
+    def __init__(self, directory: Path, setup: str = "", *, who: str = "--map-current-user") -> None:
         empty = directory / "empty"
         empty.touch()
         mounts = "".join(f"mount --bind {empty} {path} && " for path in ("/etc/subuid", "/etc/subgid"))
         self.process = subprocess.Popen(
             [
-                *("unshare", "--map-current-user", "--keep-caps", "--mount", "sh", "-ec"),
+                *("unshare", who, "--keep-caps", "--mount", "sh", "-ec"),
                 f"{mounts}{setup or ':'}; echo ready; exec sh",
             ],
             stdin=subprocess.PIPE,

@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from layouts import busybox_layer, layer, make_layout
+from layouts import MANIFEST, busybox_layer, layer, make_layout
 
 INDEX = "application/vnd.oci.image.index.v1+json"
 DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
@@ -194,6 +194,22 @@ def test_a_docker_archive_holds_none(here, tmp_path):
     assert "holds no lists of images" in done.stderr and not list(tmp_path.iterdir())
     here("save", "--quiet", "--output", f"{tmp_path}/one.tar", "both")  # the one for this machine
     assert here("load", "--quiet", "--input", f"{tmp_path}/one.tar").stdout.startswith("Loaded image: ")
+
+
+def test_one_of_a_list_alone(here, registry, tmp_path):
+    here("manifest", "create", "both", "amd64", "arm64")
+    name = f"{registry.address}/lists/one:arm64"
+    here("push", "--quiet", "--platform=linux/arm64", "both", name)
+    assert raw(name)["mediaType"] == MANIFEST and config_of(name, "arm64")["architecture"] == "arm64"
+    here("save", "--quiet", "--platform=arm64", "--format=oci-archive", "-o", f"{tmp_path}/x.tar", "both")
+    command = ["skopeo", "inspect", "--override-arch=arm64", f"oci-archive:{tmp_path}/x.tar"]
+    found = json.loads(subprocess.run(command, check=True, capture_output=True, timeout=60).stdout)
+    assert found["Architecture"] == "arm64"
+    assert "offers linux/amd64" in here("push", "--platform=linux/s390x", "both", name, status=125).stderr
+    assert (
+        "is for linux/amd64, not for linux/s390x"
+        in here("save", "--platform=s390x", "amd64", status=125).stderr
+    )
 
 
 def test_annotate_and_remove(here):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from daemonless.actions.cold import in_child
+from daemonless.actions.platforms import check_platform, is_for
 from daemonless.containers import creation, ending
 from daemonless.containers.arguments import from_args
 from daemonless.containers.request import RunRequest
@@ -13,7 +14,7 @@ from daemonless.errors import DaemonlessError, NotFound, UsageError
 from daemonless.images.store import ImageStore, image_of_directory
 from daemonless.isolation.userns import IdMap, keep_id_map, load_id_map
 from daemonless.layers.store import LayerStore
-from daemonless.oci.image import Platform, is_suitable, platform_of_config
+from daemonless.oci.image import Platform
 from daemonless.oci.reference import has_transport
 
 TYPE_CHECKING = False
@@ -88,18 +89,14 @@ def find_image(args: Args, request: RunRequest) -> Image:
         except NotFound:
             if request.pull == "never":
                 raise
-    if image is None or (request.pull != "never" and not _is_for(image, wanted)):
+    if image is None or (request.pull != "never" and not is_for(image, wanted)):
         image = store.resolve(in_child(lambda: _pull(args, request)))
     elif request.pull == "newer":
         try:
             image = store.resolve(in_child(lambda: _pull(args, request)))
         except DaemonlessError as error:
             args.warn(f"{request.image} may not be the newest: {error.message}")
-    if not _is_for(image, wanted):
-        raise NotFound(
-            f"image {request.image} is for {platform_of_config(image.config)}, not for {wanted}",
-            f"fetch the other one: daemonless pull --platform {wanted} {request.image}",
-        )
+    check_platform(image, request.image, wanted)
     return image
 
 
@@ -108,12 +105,6 @@ def _wanted(request: RunRequest) -> Platform | None:
         return None
     os_name, architecture, variant = request.platform
     return Platform(os=os_name, architecture=architecture, variant=variant)
-
-
-def _is_for(image: Image, wanted: Platform | None) -> bool:
-    """Return whether an image is for the platform that was asked for, if any was."""
-    stated = platform_of_config(image.config) if wanted else None
-    return wanted is None or stated is None or is_suitable(wanted, stated)
 
 
 def _pull(args: Args, request: RunRequest) -> str:

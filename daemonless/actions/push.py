@@ -10,6 +10,7 @@ from daemonless.actions.access import registry_access
 from daemonless.actions.each import for_each
 from daemonless.actions.list_members import open_source
 from daemonless.actions.output import Output, open_output
+from daemonless.actions.platforms import check_platform
 from daemonless.errors import NotFound, UsageError
 from daemonless.files import write_all
 from daemonless.images.listpush import Setting, push_list
@@ -21,6 +22,7 @@ from daemonless.images.transports.location import DIRECTORY, DOCKER, OCI, Locati
 from daemonless.images.transports.opening import open_output_archive, open_output_directory
 from daemonless.images.transports.registry import RegistryDestination
 from daemonless.layers.compress import LEVELS
+from daemonless.oci.image import asked_platform
 from daemonless.oci.reference import parse_reference
 from daemonless.registry.registries import load_registries
 
@@ -30,15 +32,19 @@ if TYPE_CHECKING:
     from daemonless.images.store import Image
     from daemonless.images.transports.destination import Destination
     from daemonless.images.transports.source import Source
+    from daemonless.oci.image import Platform
 
 
 def main(args: Args) -> int:
     """Push an image, or all of a repository, and print the digest of each."""
     if not args.all_tags:
-        push_one(args, args.image, args.destination or "")
+        push_one(args, args.image, args.destination or "", wanted=asked_platform(args.platform or ""))
         return 0
-    if args.destination or args.digestfile:
-        raise UsageError("--all-tags has a name for each image: it takes no destination and no --digestfile")
+    if args.destination or args.digestfile or args.platform:
+        raise UsageError(
+            "--all-tags pushes several images under their names: it takes no destination, no --digestfile and"
+            " no --platform"
+        )
     repository = parse_reference(args.image)
     names = [
         name
@@ -55,14 +61,21 @@ def _listed(store: ImageStore) -> list[Image | ImageList]:
     return [*store.images(), *store.lists()]
 
 
-def push_one(args: Args, name: str, place: str, *, members: bool = True) -> None:
+def push_one(
+    args: Args, name: str, place: str, *, members: bool = True, wanted: Platform | None = None
+) -> None:
     """Push an image or a list to a place, or to its own name, as the options of `push` say.
 
-    The images on a list go with it unless without `members`.
+    The images on a list go with it unless without `members`; of one `wanted`, that goes alone.
     """
     wish = _wish(args)
     store = ImageStore(args.paths.data)
-    image = store.find(name)
+    image: Image | ImageList
+    if wanted:
+        image = store.resolve(name, wanted)
+        check_platform(image, name, wanted)
+    else:
+        image = store.find(name)
     full_name = store.name_of(image, name)
     if not place and not full_name:
         raise UsageError(f"{name} is no name to push to", "give a destination: daemonless push IMAGE NAME")

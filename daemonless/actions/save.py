@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from daemonless import events
 from daemonless.actions.output import open_output
+from daemonless.actions.platforms import check_platform
 from daemonless.errors import UsageError, printable
 from daemonless.images.progress import Silent, make_progress
 from daemonless.images.push import Wish, push
@@ -16,6 +17,7 @@ from daemonless.images.transports.docker_archive_destination import DockerArchiv
 from daemonless.images.transports.layout_destination import LayoutArchive, LayoutDirectory
 from daemonless.images.transports.output_archive import OutputArchive
 from daemonless.images.transports.output_directory import OutputDirectory
+from daemonless.oci.image import asked_platform
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,9 +50,13 @@ def main(args: Args) -> int:
 def _choose(args: Args) -> list[tuple[Image, list[str]]]:
     """Return each image once, with the names by which it was asked for, or one that is empty."""
     store = ImageStore(args.paths.data)
+    wanted = asked_platform(args.platform or "")
     chosen: dict[str, tuple[Image, list[str]]] = {}
     for text in args.images:
-        image = store.resolve(text)  # of a list, the one for this machine
+        image = store.resolve(
+            text, wanted
+        )  # of a list, the one for this machine unless another was asked for
+        check_platform(image, text, wanted)
         name = store.name_of(image, text)
         _, names = chosen.setdefault(image.digest, (image, []))
         if name and "@" not in name and name not in names:

@@ -8,7 +8,7 @@ import typer
 
 from daemonless.commands import complete
 from daemonless.commands.invoke import perform
-from daemonless.commands.options import pushing, registries
+from daemonless.commands.options import images, pushing, registries
 
 
 def push(
@@ -27,6 +27,7 @@ def push(
     all_tags: Annotated[
         bool, typer.Option("--all-tags", "-a", help="Push all names of the repository IMAGE that are here.")
     ] = False,
+    platform: images.Platform = None,
     quiet: pushing.Quiet = False,
     digestfile: pushing.Digestfile = None,
     format: pushing.Format = None,

@@ -8,6 +8,7 @@ import typer
 
 from daemonless.commands import complete
 from daemonless.commands.invoke import perform
+from daemonless.commands.options import images as which
 
 
 def save(
@@ -41,6 +42,7 @@ def save(
     uncompressed: Annotated[
         bool, typer.Option("--uncompressed", help="Write layers uncompressed; with the OCI formats only.")
     ] = False,
+    platform: which.Platform = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Do not show the progress.")] = False,
 ) -> None:
     """Write images to an archive or a directory, for `load`, docker, podman and skopeo.

@@ -10,6 +10,12 @@ from daemonless.commands import complete
 
 _HELP = "The image's name, ID or the beginning of its ID."
 
+Platform = Annotated[
+    str | None,
+    typer.Option(
+        "--platform", metavar="OS/ARCH/VARIANT", help="Of a list of images, take the one for this platform."
+    ),
+]
 SomeImages = Annotated[
     list[str] | None,
     typer.Argument(
