@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 
+from daemonless.build.contents import open_file, open_source
 from daemonless.errors import DaemonlessError, InvalidData, printable
 from daemonless.layers.extract import Extractor, open_or_make
 from daemonless.layers.incoming import decompressed
@@ -15,18 +17,42 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from daemonless.build.selection import Root
+    from daemonless.dockerfile.steps import CopyWork
     from daemonless.layers.tar_header import Entry
 
 _BLOCK = 512
 
 
-def is_archive(fd: int) -> bool:
-    """Return whether a file is a tar archive, plain or compressed, with at least one member."""
-    return is_archive_start(lambda size, at: os.pread(fd, size, at))
+def is_unpacked(root: Root, work: CopyWork) -> bool:
+    """Return whether a source is an archive and to be unpacked; one from a URL only if that is said."""
+    wanted = work.unpack if work.unpack is not None else work.is_add and not root.tree.file
+    if not wanted or root.is_directory or not root.directories[0].files:
+        return False
+    if not stat.S_ISREG(root.directories[0].files[0][1].st_mode):
+        return False
+    fd = open_root_file(root)
+    try:
+        return is_archive_start(lambda size, at: os.pread(fd, size, at))
+    finally:
+        os.close(fd)
+
+
+def open_root_file(root: Root) -> int:
+    """Open the one file that a root is."""
+    directory = root.directories[0]
+    source = open_source(root.tree.fd, directory)
+    try:
+        return open_file(source, directory, directory.files[0][0])
+    finally:
+        os.close(source)
 
 
 def is_archive_start(read_at: Callable[[int, int], bytes]) -> bool:
-    """As `is_archive`, of what a function reads, given how many bytes and from where."""
+    """Return whether a file is a tar archive, plain or compressed, with at least one member.
+
+    `read_at` reads from it, given how many bytes and from where.
+    """
     position = 0
 
     def read(size: int) -> bytes:

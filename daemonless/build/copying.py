@@ -21,7 +21,7 @@ from __future__ import annotations
 import os
 import stat
 
-from daemonless.build.archives import is_archive, unpack
+from daemonless.build.archives import is_unpacked, open_root_file, unpack
 from daemonless.build.contents import (
     copy_data,
     copy_sparse,
@@ -128,7 +128,7 @@ class _Copier:
             if found and not is_directory:
                 raise Conflict(f"{printable(path)} is not a directory")
             is_directory = True
-        archives = [root for root in roots if self._is_unpacked(root)]
+        archives = [root for root in roots if is_unpacked(root, self._work)]
         content = [root for root in roots if root.is_directory or root in archives]
         is_directory = is_directory or bool(content)
         files = len(roots) - len(content) + len(self._selection.inline)
@@ -159,36 +159,12 @@ class _Copier:
 
     # --- archives -----------------------------------------------------------------------------
 
-    def _is_unpacked(self, root: Root) -> bool:
-        """Return whether a source is an archive, and asked to be unpacked."""
-        wanted = self._work.unpack
-        if wanted is None:
-            wanted = self._work.is_add and not root.tree.file  # one from a URL is left as it is
-        if not wanted or root.is_directory or not root.directories[0].files:
-            return False
-        if not stat.S_ISREG(root.directories[0].files[0][1].st_mode):
-            return False
-        fd = self._open_archive(root)
-        try:
-            return is_archive(fd)
-        finally:
-            os.close(fd)
-
-    def _open_archive(self, root: Root) -> int:
-        directory = root.directories[0]
-        self._source_fd = root.tree.fd
-        source = open_source(self._source_fd, directory)
-        try:
-            return open_file(source, directory, directory.files[0][0])
-        finally:
-            os.close(source)
-
     def _unpack(self, root: Root, at: str) -> None:
         directory = root.directories[0]
         name, expected = directory.files[0]
         target = self._destination.open_or_make(at, self._owner or (0, 0))
         try:
-            fd = self._open_archive(root)
+            fd = open_root_file(root)
             try:
                 given = self._given
                 self.warnings += unpack(

@@ -34,27 +34,32 @@ def compiled(pattern: str, *, deep: bool = True) -> Callable[[str], bool]:
 
 def _expression(pattern: str, *, deep: bool) -> str:
     """Return the regular expression of a pattern. Raises ValueError."""
-    out: list[str] = []
+    chunks = [""]  # what is between two "*"
     at = 0
     while at < len(pattern):
         char = pattern[at]
         at += 1
         if char == "*" and deep and pattern.startswith("*", at):
             at += 1 + pattern.startswith("/", at + 1)
-            out.append(".*" if at >= len(pattern) else "(?:.*/)?")
+            chunks[-1] += ".*" if at >= len(pattern) else "(?:.*/)?"
         elif char == "*":
-            if out[-1:] != ["[^/]*"]:  # another one would match the same, and cost time
-                out.append("[^/]*")
+            chunks.append("")
         elif char == "?":
-            out.append("[^/]")
+            chunks[-1] += "[^/]"
         elif char == "[":
             expression, at = _class(pattern, at)
-            out.append(expression)
+            chunks[-1] += expression
         else:
             if char == "\\":
                 char, at = _one(pattern, at - 1)
-            out.append(re.escape(char))
-    return "".join(out)
+            chunks[-1] += re.escape(char)
+    if deep and "**" in pattern:
+        return "[^/]*".join(chunks)
+    # Where the first place that fits is as good as any later one, as it is between two "*", a
+    # group that is never tried again keeps the time linear; only the last has to reach the end.
+    first, *middle, last = chunks if len(chunks) > 1 else (chunks[0], "")
+    star = "[^/]*" if len(chunks) > 1 else ""
+    return first + "".join(f"(?>[^/]*?{chunk})" for chunk in middle if chunk) + star + last
 
 
 def _class(pattern: str, at: int) -> tuple[str, int]:
