@@ -124,6 +124,15 @@ def test_other_users_are_subordinate_ids(cli: Cli, image: str) -> None:
     assert uid == first + 999
 
 
+def test_any_user_may_open_the_standard_streams(cli: Cli, image: str) -> None:
+    script = "cat < /dev/stdin; echo out > /dev/stdout; echo err > /dev/stderr"
+    done = cli(*NONE, "-i", "--user=1000", image, "sh", "-c", script, input="in\n")
+    assert (done.stdout, done.stderr) == ("in\nout\n", "err\n")
+    name = cli("run", "-d", "--network=none", image, "sleep", "1000").stdout.strip()
+    done = cli("exec", "-i", "--user=1000", name, "sh", "-c", script, input="in\n")
+    assert (done.stdout, done.stderr) == ("in\nout\n", "err\n")
+
+
 def test_the_callers_groups_stay_outside(cli: Cli, image: str) -> None:
     assert cli(*NONE, image, "id", "-G").stdout == "0\n"
 

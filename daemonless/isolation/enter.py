@@ -23,7 +23,13 @@ from daemonless import jsonio
 from daemonless import syscalls as sc
 from daemonless.errors import SetupFailed
 from daemonless.isolation import identity, privileges
-from daemonless.isolation.execute import execute, final_environment, reset_signals, switch_off_imports
+from daemonless.isolation.execute import (
+    execute,
+    final_environment,
+    place_streams,
+    reset_signals,
+    switch_off_imports,
+)
 from daemonless.isolation.namespaces import clone_into_cgroup
 from daemonless.isolation.sync import CONSOLE, FAILED, Channel, channel_pair, pack_error, unpack_error
 from daemonless.isolation.terminal import open_terminal, take_terminal
@@ -150,8 +156,6 @@ def _run(entry: Entry, channel: Channel) -> NoReturn:
         os.close(master)
         take_terminal(slave)
     else:
-        os.setsid()
-        for number, fd in enumerate(entry.streams):
-            os.dup2(fd, number, inheritable=True)
+        place_streams(entry.streams, dropped.uid)
     os.close(root_fd)
     execute(args, environment, directory, dropped, entry.preserve_fds)

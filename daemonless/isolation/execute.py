@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 _SIGKILL, _SIGSTOP = 9, 19
+_FIFO = 0o010000
 
 
 def switch_off_imports() -> None:
@@ -44,6 +45,22 @@ def final_environment(entries: list[str], home: str) -> dict[bytes, bytes]:
         environment[name] = value
     environment.setdefault(b"HOME", os.fsencode(home))
     return environment
+
+
+def place_streams(streams: tuple[int, int, int], uid: int, *, are_ours: bool = True) -> None:
+    """Begin a session with these as the process's streams.
+
+    Pipes of ours go to the user of the process: to open /dev/stdout is to open the pipe by its name,
+    which only its owner may. The caller's own, where the container got them, stay the caller's.
+    """
+    os.setsid()
+    for number, fd in enumerate(streams):
+        os.dup2(fd, number, inheritable=True)
+        if are_ours and os.fstat(number).st_mode & 0o170000 == _FIFO:
+            try:
+                os.fchown(number, uid, -1)
+            except OSError:  # made by an id that is not mapped; writing to the open one works
+                pass
 
 
 def execute(

@@ -15,7 +15,13 @@ import os
 
 from daemonless import syscalls as sc
 from daemonless.isolation import identity, privileges, rootfs
-from daemonless.isolation.execute import execute, final_environment, reset_signals, switch_off_imports
+from daemonless.isolation.execute import (
+    execute,
+    final_environment,
+    place_streams,
+    reset_signals,
+    switch_off_imports,
+)
 from daemonless.isolation.mounts import make_directories
 from daemonless.isolation.reaper import reap_for
 from daemonless.isolation.sync import CONSOLE, FAILED, MAPPED, READY, START, Channel, pack_error
@@ -108,7 +114,10 @@ def _init(start: Start, channel: Channel, step: list[str]) -> NoReturn:
     channel.send(READY, made)
     if channel.receive()[0] != START:
         os._exit(125)
-    _place_streams(start, slave)
+    if slave >= 0:
+        take_terminal(slave)
+    else:
+        place_streams(start.streams, dropped.uid, are_ours=not start.streams_are_callers)
     if start.reaper:
         reap_for(dropped)  # returns in the child that becomes the command
     execute(args, environment, directory, dropped, start.preserve_fds)
@@ -150,12 +159,3 @@ def bring_up_loopback() -> None:
     flags = int.from_bytes(request[16:18], "little") | _IFF_UP
     fcntl.ioctl(control.fileno(), _SIOCSIFFLAGS, request[:16] + flags.to_bytes(2, "little") + request[18:])
     control.close()
-
-
-def _place_streams(start: Start, slave: int) -> None:
-    if slave >= 0:
-        take_terminal(slave)
-        return
-    os.setsid()
-    for number, fd in enumerate(start.streams):
-        os.dup2(fd, number, inheritable=True)

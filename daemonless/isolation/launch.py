@@ -46,6 +46,7 @@ class Start(Record):
     spec: dict[str, Any]
     id_map: IdMap
     streams: tuple[int, int, int] = (0, 1, 2)  # stdin, stdout, stderr of the process without a terminal
+    streams_are_callers: bool = False  # not pipes of ours
     seccomp: bytes = b""  # compiled BPF program; empty: unconfined
     extra_groups: tuple[str, ...] = ()  # --group-add
     make_cwd: bool = False  # the image's WORKDIR may be missing and is made; one asked for must exist

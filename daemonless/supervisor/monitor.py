@@ -197,7 +197,7 @@ class _Monitor:
         start = job.start
         if not start.spec["process"].get("terminal"):
             theirs = self._make_streams()
-            start = start.replace(streams=theirs)
+            start = start.replace(streams=theirs, streams_are_callers=bool(job.streams))
         try:
             return launch(start, job.network, self._ready)
         except BaseException:

@@ -7,7 +7,7 @@ import signal
 import time
 
 import pytest
-from runs import OFFLINE, Builder, as_root
+from runs import OFFLINE, Builder, as_root, finish, in_background
 
 from daemonless.build.runjob import Layers
 from daemonless.build.running import run
@@ -79,6 +79,11 @@ def test_it_has_no_input_and_is_not_the_builders_session(build: Builder) -> None
     ran = build("cat; readlink /proc/self/fd/0; ls /proc/self/fd; echo $$; echo e >&2")
     assert ran.out.split() == ["/dev/null", "0", "1", "2", "3", "1"]  # 3 is that of ls
     assert ran.err == "e\n"
+
+
+def test_any_user_may_open_the_outputs(build: Builder) -> None:
+    job = build.job("echo out > /dev/stdout; echo err > /dev/stderr", config={"config": {"User": "nobody"}})
+    assert finish(in_background(job)) == (0, "out\nerr\n")
 
 
 def test_network_files(build: Builder) -> None:
