@@ -33,7 +33,7 @@ def pattern(shown: str) -> str:
 
 
 DOCS = (
-    *("events", "files", "health", "images", "inspecting", "lifecycle", "logs", "registries", "system"),
+    *("build", "events", "files", "health", "images", "inspecting", "lifecycle", "logs", "registries", "system"),
     "volumes",
 )
 PAGES = ["README.md", *(f"docs/{page}.md" for page in DOCS)]
