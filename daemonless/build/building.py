@@ -94,6 +94,7 @@ class Builder:
             str(request.platform),
             str(request.build_platform),
             request.target,
+            contexts=sources.names,
         )
         self._bases = self._scope.bases()
         self._stages: dict[int, _StageState] = {}
@@ -197,7 +198,7 @@ class Builder:
             return Origin(context="")
         if self._sources.is_context(wanted):
             return Origin(context=wanted)
-        stage = self._file.find(wanted)
+        stage = self._file.find(wanted, before=path[-1])
         if stage is not None:
             self._plan(stage.index, path)
             return Origin(stage=stage.index)

@@ -43,7 +43,9 @@ def run_settings(
 ) -> RunSettings:
     """Return them; `arguments` are the build arguments. Raises UsageError or NotFound."""
     proxies = dict(entry.partition("=")[::2] for entry in proxies_of(caller))
-    proxies |= {name: value for name, value in arguments.items() if name in PROXIES}
+    for name, value in arguments.items():
+        if name in PROXIES:  # programs disagree about the spelling
+            proxies |= {name.lower(): value, name.upper(): value}
     return RunSettings(
         request=from_args(_Chosen(args), warn=warn),
         proxies=tuple(f"{name}={value}" for name, value in proxies.items()),

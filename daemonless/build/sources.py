@@ -30,6 +30,11 @@ class Sources:
         self._cache = cache
         self._indexes: dict[int, ContentIndex] = {}
 
+    @property
+    def names(self) -> frozenset[str]:
+        """All names that --build-context gives a meaning."""
+        return frozenset((*self._trees, *self._images)) - {""}
+
     def is_context(self, name: str) -> bool:
         """Return whether a name stands for files that are no image."""
         return name in self._trees
