@@ -249,3 +249,36 @@ def test_the_network_of_run(cli: Cli, context: Context) -> None:
     assert "tap0" not in cli("build", "--no-cache", "--network=none", str(place)).stderr
     hosts = context("FROM BASE\nRUN cat /etc/hosts\n")
     assert "192.0.2.7" in cli("build", "--add-host", "there:192.0.2.7", str(hosts)).stderr
+
+
+def test_contexts_of_every_kind(cli: Cli, context: Context, tmp_path: Path) -> None:
+    place = context("FROM BASE\nCOPY f /f\nCOPY --from=other g /g\nRUN cat /f /g\n", f="of-f\n", hidden="x")
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "g").write_text("of-g\n")
+    named = ("--build-context", f"other={other}")
+    assert "of-g" in cli("build", *named, str(place)).stderr
+    archive = subprocess.run(["tar", "-C", str(place), "-cz", "."], capture_output=True, check=True).stdout
+    assert "of-f" in cli("build", "--no-cache", *named, "-", input=archive).stderr
+    text = (place / "Dockerfile").read_text()
+    assert "of-f" in cli("build", "--no-cache", *named, "-f", "-", str(place), input=text).stderr
+    only = "FROM BASE\nRUN echo alone\n".replace("BASE", (place / "Dockerfile").read_text().split()[1])
+    assert "alone" in cli("build", "--no-cache", "-", input=only).stderr
+    replaced = cli("build", *named, "--build-context", f"f={place}", "-f", "-", str(place), input=text)
+    assert replaced.status == 0
+    (place / ".dockerignore").write_text("f\n")
+    refused = cli("build", *named, str(place), status=125)
+    assert "no such file in the context: 'f'" in refused.stderr and ".dockerignore" in refused.stderr
+    assert "is not a directory" in cli("build", str(place / "f"), status=125).stderr
+    assert "no Containerfile or Dockerfile" in cli("build", str(other), status=125).stderr
+
+
+def test_a_context_may_stand_for_an_image(cli: Cli, context: Context, image: str) -> None:
+    place = context("FROM base\nRUN echo built on it\nCOPY --from=tools /etc/passwd /p\n")
+    words = (
+        "--build-context",
+        f"base=docker-image://{image}",
+        "--build-context",
+        f"tools=docker-image://{image}",
+    )
+    assert "built on it" in cli("build", *words, str(place)).stderr

@@ -33,7 +33,18 @@ def pattern(shown: str) -> str:
 
 
 DOCS = (
-    *("build", "events", "files", "health", "images", "inspecting", "lifecycle", "logs", "registries", "system"),
+    *(
+        "build",
+        "events",
+        "files",
+        "health",
+        "images",
+        "inspecting",
+        "lifecycle",
+        "logs",
+        "registries",
+        "system",
+    ),
     "volumes",
 )
 PAGES = ["README.md", *(f"docs/{page}.md" for page in DOCS)]

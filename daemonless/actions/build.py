@@ -9,12 +9,12 @@ from daemonless.actions.args import Args
 from daemonless.actions.create import find_image, have_layers
 from daemonless.actions.names import new_reference
 from daemonless.build.building import Builder
+from daemonless.build.contexts import open_context, parse_named
 from daemonless.build.progress import make_report
 from daemonless.build.request import BuildRequest, Times
 from daemonless.build.runoptions import run_settings
 from daemonless.build.sources import Sources
 from daemonless.build.steps import Steps
-from daemonless.build.trees import Tree
 from daemonless.build.workspace import Workspace
 from daemonless.containers import grammar
 from daemonless.containers.request import RunRequest
@@ -22,7 +22,7 @@ from daemonless.containers.variables import read_text
 from daemonless.dockerfile.document import DockerfileError
 from daemonless.dockerfile.parse import parse
 from daemonless.errors import UsageError, printable
-from daemonless.files import read_file, write_atomic
+from daemonless.files import write_atomic
 from daemonless.images.leases import Lease
 from daemonless.isolation.userns import load_id_map
 from daemonless.oci.image import host_platform, parse_platform
@@ -31,6 +31,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from daemonless.build.contexts import Context
     from daemonless.build.finishing import Finished
     from daemonless.build.report import Report
     from daemonless.dockerfile.checks import Checked
@@ -53,8 +54,6 @@ def main(args: Args) -> int:
 
 def _build(args: Args) -> Finished | None:
     """Build the image and return it; with --check there is none."""
-    directory = os.path.abspath(args.context or ".")
-    request = _request(args, directory)
     id_map = load_id_map(os.getuid(), os.getgid())
     report = make_report("quiet" if args.quiet else args.progress)
     puller = args if report.is_for_people else Args({**vars(args), "quiet": True}, {})
@@ -65,9 +64,16 @@ def _build(args: Args) -> Finished | None:
         have_layers(puller, image, id_map)
         return image
 
-    root_fd = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    sources = Sources({"": Tree(fd=root_fd)}, {"": directory}, {}, args.paths.cache)
+    named = [parse_named(text) for text in args.build_context]
     with Lease(args.paths.data) as lease, Workspace(args.paths.data) as workspace:
+        staging = f"{workspace.path}/context"
+        context = open_context(
+            args.context or ".", staging, file=args.file or "", ignore_file=args.ignorefile or ""
+        )
+        sources = Sources(context, named, staging, args.paths.cache)
+        for line in context.warnings:
+            args.warn(line)
+        request = _request(args, context)
         steps = Steps(
             args.paths,
             id_map,
@@ -123,7 +129,7 @@ def _tell(args: Args, request: BuildRequest, checked: Checked, report: Report) -
         os.write(2, b"Check complete, no warnings found.\n")
 
 
-def _request(args: Args, directory: str) -> BuildRequest:
+def _request(args: Args, context: Context) -> BuildRequest:
     tags = tuple(new_reference(name) for name in args.tag)
     if args.timestamp and args.source_date_epoch:
         raise UsageError("--timestamp and --source-date-epoch cannot be used together")
@@ -140,9 +146,8 @@ def _request(args: Args, directory: str) -> BuildRequest:
     elif said:
         epoch = clock.epoch_of(said, "SOURCE_DATE_EPOCH")
         times = Times(epoch=epoch) if args.rewrite_timestamp else None
-    path, data = _dockerfile(args, directory)
     return BuildRequest(
-        dockerfile=parse(data, os.path.basename(path)),
+        dockerfile=parse(context.dockerfile, os.path.basename(context.dockerfile_name)),
         target=args.target or "",
         arguments=tuple(arguments.items()),
         platform=parse_platform(args.platform) if args.platform else host_platform(),
@@ -174,15 +179,6 @@ def _arguments(args: Args) -> dict[str, str]:
 
 def _variables(entries: Iterable[str]) -> dict[str, str]:
     return {name: value for name, _, value in (entry.partition("=") for entry in entries)}
-
-
-def _dockerfile(args: Args, directory: str) -> tuple[str, bytes]:
-    for path in args.file or [f"{directory}/Containerfile", f"{directory}/Dockerfile"]:
-        try:
-            return path, read_file(path)
-        except FileNotFoundError:
-            continue
-    raise UsageError(f"there is no Dockerfile in {directory}", "name it with --file")
 
 
 def _for_platform(args: Args, platform: str | None) -> Args:

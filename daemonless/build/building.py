@@ -271,7 +271,9 @@ class Builder:
         then by what is in them.
         """
         origins = {name: self._resolve(origin) for name, origin in state.origins.items()}
-        prepared = self._steps.prepare(step, origins)
+        prepared = yield from self._steps.prepare(
+            step, origins, lambda data: self._report.printed(task, data)
+        )
         keys = [self._key(state, step, prepared.content)]
         found = self._find(state, keys[0])
         reader = self._steps.reader(step, prepared) if self._may_use_cache(state) else None

@@ -61,7 +61,7 @@ def clone(found: GitRef, directory: str, *, keep_git_dir: bool, checksum: str = 
                 _remove_pointer(top, path)
         _set_times(top, seconds * 10**9)
         return Tree(
-            fd=_open_below(top, found.subdirectory, git.name),
+            fd=open_below(top, found.subdirectory, git.name),
             name=git.name,
             identity=f"git {commit} {found.subdirectory} {keep_git_dir}",
         )
@@ -170,7 +170,7 @@ def _set_times(top: int, time_ns: int) -> None:
     walk(os.open(".", OPEN_DIRECTORY, dir_fd=top), visit)
 
 
-def _open_below(top: int, path: str, name: str) -> int:
+def open_below(top: int, path: str, name: str) -> int:
     """Open a subdirectory; none of its components may be a link (CVE-2026-33748)."""
     fd = os.open(".", PATH_DIRECTORY, dir_fd=top)
     for part in path.split("/") if path else ():

@@ -7,7 +7,7 @@ from email.utils import parsedate_to_datetime
 from hashlib import sha256
 from urllib.parse import unquote, urlsplit
 
-from daemonless.build.cloning import clone
+from daemonless.build.cloning import clone, open_below
 from daemonless.build.gitrefs import parse_git
 from daemonless.build.trees import PATH_DIRECTORY, Tree
 from daemonless.errors import InvalidData, NotFound, UsageError, printable
@@ -53,6 +53,26 @@ def fetch(source: str, work: CopyWork, directory: str) -> Tree:
     keep = work.keep_git_dir if found.keep_git_dir is None else found.keep_git_dir
     checksum = work.checksum.removeprefix("sha1:").removeprefix("sha256:").lower()
     return clone(found, directory, keep_git_dir=keep, checksum=checksum)
+
+
+def fetch_into(source: str, work: CopyWork, directory: str) -> dict[str, str]:
+    """Make `directory` and fetch a source into it; return what `reopen` needs, in another process."""
+    os.mkdir(directory, 0o700)
+    tree = fetch(source, work, directory)
+    return {"name": tree.name, "file": tree.file, "identity": tree.identity}
+
+
+def reopen(source: str, directory: str, told: dict[str, str]) -> Tree:
+    """Open what another process has fetched into `directory`."""
+    found = parse_git(source)
+    top = os.open(directory if found is None else f"{directory}/files", PATH_DIRECTORY)
+    if found is not None:
+        try:
+            below = open_below(top, found.subdirectory, told["name"])
+        finally:
+            os.close(top)
+        top = below
+    return Tree(fd=top, name=told["name"], file=told["file"], identity=told["identity"])
 
 
 def fetch_file(url: str, directory: str, *, checksum: str = "", name: str = "") -> Tree:

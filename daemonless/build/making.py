@@ -41,6 +41,7 @@ class Order(Record):
 
     step: Step
     origins: Mapping[str, Origin]  # by what --from or from= says
+    fetched: Mapping[str, Tree]  # by the address of an ADD
     lowers: tuple[str, ...]  # directories of the layers below, from the top
     config: dict[str, Any]  # the config document: user, working directory, architecture
     directory: str  # of the step's own, not there yet
@@ -144,7 +145,7 @@ class Workshop:
                 os.mkdir(f"{directory}/source")
                 tree = layers_tree(work.from_, origin.lowers, f"{directory}/source")
             copied = copy_into(
-                *(root_fd, select(tree, work), work),
+                *(root_fd, select(tree, work, order.fetched), work),
                 now_ns=self._now(),
                 single_id=self._id_map.is_single,
                 names_fd=names_fd,

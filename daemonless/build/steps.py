@@ -16,6 +16,7 @@ from daemonless.build.index import ContentIndex
 from daemonless.build.origins import Origin
 from daemonless.build.request import Times
 from daemonless.build.runjob import RunSettings
+from daemonless.build.scheduling import Job
 from daemonless.build.selection import select
 from daemonless.build.sources import Sources
 from daemonless.build.trees import Tree
@@ -24,13 +25,13 @@ from daemonless.config import Paths
 from daemonless.dockerfile.steps import CopyWork, RunMount, RunWork, Step
 from daemonless.images.buildcache import StepLayer, layer_from_json
 from daemonless.images.leases import Lease
-from daemonless.isolation.task import Task, die_with, mapped
+from daemonless.isolation.task import Task, die_with, fork_plain, mapped
 from daemonless.isolation.userns import IdMap
 from daemonless.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Generator, Mapping
     from typing import Any
 
 
@@ -39,6 +40,7 @@ class Prepared(Record):
 
     content: str  # stands for them in the cache key
     origins: Mapping[str, Origin]  # by what --from or from= says
+    fetched: Mapping[str, Tree]  # by the address of an ADD
 
 
 class Made(Record):
@@ -83,20 +85,45 @@ class Steps:
         request = self._settings.request
         return jsonio.dumps([request.network.mode, request.add_host, request.cap_add, request.cap_drop])
 
-    def prepare(self, step: Step, origins: Mapping[str, Origin]) -> Prepared:
-        """Find out what files a step takes. Raises NotFound for those that are not there."""
+    def prepare(
+        self, step: Step, origins: Mapping[str, Origin], printed: Callable[[bytes], None]
+    ) -> Generator[Job, Any, Prepared]:
+        """Find out what files a step takes; what is elsewhere is fetched by jobs, which print to `printed`.
+
+        Raises NotFound for those that are not there, and what fetching raises.
+        """
         work = step.work
         content = ""
+        fetched: dict[str, Tree] = {}
         if isinstance(work, CopyWork):
+            if work.checksum or any(":" in source for source in work.sources):
+                fetched = yield from self._fetch(work, printed)
             origin = origins.get(work.from_)
             if origin is not None and origin.context is not None:
-                content = self._digest(work, self._sources.tree(origin.context))
+                content = self._digest(work, self._sources.tree(origin.context), fetched)
             elif origin is not None:
                 content = origin.identity
         elif isinstance(work, RunWork):
             binds = (mount for mount in work.mounts if mount.type == "bind")
             content = " ".join(self._content_of_bind(mount, origins[mount.from_]) for mount in binds)
-        return Prepared(content=content, origins=origins)
+        return Prepared(content=content, origins=origins, fetched=fetched)
+
+    def _fetch(
+        self, work: CopyWork, printed: Callable[[bytes], None]
+    ) -> Generator[Job, Any, dict[str, Tree]]:
+        from daemonless.build import fetching  # noqa: PLC0415 - HTTP: 100 ms that few builds need
+
+        found = {}
+        for source in fetching.remote_sources(work):
+            self._count += 1
+            directory = f"{self._directory}/{self._count}"
+
+            def start(_: int, source: str = source, directory: str = directory) -> Task:
+                return Task(lambda: fetching.fetch_into(source, work, directory), fork_plain)
+
+            told = yield Job(start=start, output=printed)
+            found[source] = fetching.reopen(source, directory, told)
+        return found
 
     def _content_of_bind(self, mount: RunMount, origin: Origin) -> str:
         if origin.context is None:
@@ -104,8 +131,8 @@ class Steps:
         everything = CopyWork(is_add=False, sources=(mount.source or "/",), destination="/")
         return self._digest(everything, self._sources.tree(origin.context))
 
-    def _digest(self, work: CopyWork, tree: Tree) -> str:
-        return digest_selection(select(tree, work), work, self._sources.index(tree))
+    def _digest(self, work: CopyWork, tree: Tree, fetched: Mapping[str, Tree] = {}) -> str:
+        return digest_selection(select(tree, work, fetched), work, self._sources.index(tree))
 
     def reader(self, step: Step, prepared: Prepared) -> Callable[[int], Task] | None:
         """Return what finds out the content of the files a step takes from layers; None if it takes none."""
@@ -145,6 +172,11 @@ class Steps:
             self._paths, self._id_map, self._lease, self._sources, self._settings, self._times
         )
         order = making.Order(
-            step=step, origins=prepared.origins, lowers=lowers, config=config, directory=directory
+            step=step,
+            origins=prepared.origins,
+            fetched=prepared.fetched,
+            lowers=lowers,
+            config=config,
+            directory=directory,
         )
         return lambda output: workshop.start(order, output)

@@ -85,7 +85,7 @@ RewriteTimestamp = Annotated[
     ),
 ]
 File = Annotated[
-    list[str] | None,
+    str | None,
     typer.Option(
         "--file",
         "-f",

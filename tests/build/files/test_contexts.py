@@ -11,7 +11,7 @@ import time
 import pytest
 from servers import git, serve
 
-from daemonless.build import contexts
+from daemonless.build import elsewhere
 from daemonless.build.contexts import open_context, open_named, parse_named
 from daemonless.errors import DaemonlessError, InvalidData, NotFound, UsageError
 
@@ -29,7 +29,7 @@ def opened(base, staging, monkeypatch, tmp_path):
     def opened(argument, stdin=b"", **options):
         (tmp_path / "stdin").write_bytes(stdin)
         fd = os.open(tmp_path / "stdin", os.O_RDONLY)
-        monkeypatch.setattr(contexts, "reader", lambda _fd: lambda size: os.read(fd, size))
+        monkeypatch.setattr(elsewhere, "reader", lambda _fd: lambda size: os.read(fd, size))
         try:
             context = open_context(str(argument), staging, **options)
         finally:
@@ -212,7 +212,7 @@ def test_a_bad_archive_and_a_bad_name(opened, base, staging):
 def test_an_input_that_trickles_is_read_to_its_end(staging, monkeypatch):
     data = tar(Dockerfile="FROM scratch\n")
     rest = iter([data[i : i + 1] for i in range(len(data))])
-    monkeypatch.setattr(contexts, "reader", lambda _fd: lambda size: next(rest, b""))
+    monkeypatch.setattr(elsewhere, "reader", lambda _fd: lambda size: next(rest, b""))
     context = open_context("-", staging)
     os.close(context.tree.fd)
     assert context.dockerfile == b"FROM scratch\n"
@@ -289,7 +289,7 @@ def test_bad_named_contexts(text):
 
 def test_a_named_context_has_its_own_ignore_file(context, staging, site):
     (context / ".dockerignore").write_text("x\n")
-    tree = open_named(parse_named(f"a={context}"), staging)
+    tree, _ = open_named(parse_named(f"a={context}"), staging)
     os.close(tree.fd)
     assert tree.hides("x") and tree.name == "the context a"
     with pytest.raises(InvalidData, match="is not a tar archive"):
