@@ -192,19 +192,35 @@ def test_prune_keeps_what_the_cache_can_give_again(cli: Cli, context: Context) -
     assert again.stdout == built.stdout
 
 
+CLOCK = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
+
+
 @pytest.mark.parametrize("option", ["--timestamp=1700000000", "--source-date-epoch=1700000000"])
-def test_the_same_digest_elsewhere_and_later(fresh: Cli, cli: Cli, context: Context, option: str) -> None:
-    """Another store, another directory, other times of the files: the same image."""
-    text = "FROM BASE\nCOPY d* /d/\nWORKDIR /w\nRUN date > /dev/null; echo x > y; mkdir z; ln y z/l\n"
+def test_the_same_digest_elsewhere_and_on_another_day(
+    fresh: Cli, cli: Cli, context: Context, option: str
+) -> None:
+    """Another store, another directory, other times of the files, another date: the same image."""
+    text = "FROM BASE\nCOPY d* /d/\nWORKDIR /w\nRUN echo x >y; mkdir z; ln y z/l; touch -d 200102030405 o\n"
     first, second = context(text, d1="1", d2="2"), context(text, d2="2", d1="1")
     os.utime(second / "d1", (1600000000, 1600000000))
-    digests = []
-    for command, place in ((cli, first), (fresh, second)):
-        command("build", "--tag", "same", "--no-cache", option, str(place))
+    later = {"LD_PRELOAD": str(CLOCK), "FAKETIME": "@2031-05-05 05:05:05"}
+    digests, archives = [], []
+    for command, place, env in ((cli, first, {}), (fresh, second, later)):
+        command("build", "--tag", "same", "--no-cache", option, str(place), env=env)
         digests.append(command.inspect("same", "{{.Digest}}"))
         assert command.inspect("same", "{{.Created}}").startswith("2023-11-14T22:13:20")
-        time.sleep(1.1)
+        command("save", "--format", "oci-archive", "--output", str(place / "same.tar"), "same")
+        archives.append((place / "same.tar").read_bytes())
     assert digests[0] == digests[1]
+    assert archives[0] == archives[1]
+    cli("rmi", "same")
+
+
+def test_the_clock_of_that_test_is_another(fresh: Cli, context: Context) -> None:
+    place = context("FROM BASE\nRUN true\n")
+    env = {"LD_PRELOAD": str(CLOCK), "FAKETIME": "@2031-05-05 05:05:05"}
+    fresh("build", "--tag", "later", str(place), env=env)
+    assert fresh.inspect("later", "{{.Created}}").startswith("2031-05-05T05:05")
 
 
 def test_checks_warn_and_fail_where_they_are_to(cli: Cli, context: Context) -> None:
