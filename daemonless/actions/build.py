@@ -31,11 +31,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from daemonless.actions.build_output import Outputs
     from daemonless.build.contexts import Context
     from daemonless.build.finishing import Finished
     from daemonless.build.report import Report
     from daemonless.dockerfile.checks import Checked
     from daemonless.images.store import Image
+    from daemonless.oci.reference import Reference
 
 
 def main(args: Args) -> int:
@@ -53,7 +55,9 @@ def main(args: Args) -> int:
 
 
 def _build(args: Args) -> Finished | None:
-    """Build the image and return it; with --check there is none."""
+    """Build the image and return it; None if none is to be had from the store."""
+    tags = tuple(new_reference(name) for name in args.tag)
+    outputs = _outputs(args, tags)
     id_map = load_id_map(os.getuid(), os.getgid())
     report = make_report("quiet" if args.quiet else args.progress)
     puller = args if report.is_for_people else Args({**vars(args), "quiet": True}, {})
@@ -73,7 +77,9 @@ def _build(args: Args) -> Finished | None:
         sources = Sources(context, named, staging, args.paths.cache)
         for line in context.warnings:
             args.warn(line)
-        request = _request(args, context)
+        request = _request(args, context).replace(
+            tags=outputs.tags if outputs else tags, listed=outputs is None or outputs.is_listed
+        )
         steps = Steps(
             args.paths,
             id_map,
@@ -100,13 +106,28 @@ def _build(args: Args) -> Finished | None:
             return None
         with report:
             built = builder.build()
+            if outputs:
+                outputs.write(builder, built, id_map, workspace.new_directory())
             report.finished(built.id, [str(reference) for reference in request.tags])
     sources.save()
     _write_results(args, request, built)
+    if not request.listed:
+        return None
     names = [str(reference) for reference in request.tags]
     for name in names or [""]:
         events.record(args.paths, "image", "build", built.id.partition(":")[2], name=name)
-    return built
+    if outputs:
+        outputs.push(quiet=not report.is_for_people)
+    return None if outputs and outputs.to_stdout else built
+
+
+def _outputs(args: Args, tags: tuple[Reference, ...]) -> Outputs | None:
+    """Return where the result goes besides the store, if anywhere."""
+    if not args.output and not args.push:
+        return None
+    from daemonless.actions.build_output import Outputs  # noqa: PLC0415 - few builds have any
+
+    return Outputs(args, tags)
 
 
 def _tell(args: Args, request: BuildRequest, checked: Checked, report: Report) -> None:
@@ -130,7 +151,6 @@ def _tell(args: Args, request: BuildRequest, checked: Checked, report: Report) -
 
 
 def _request(args: Args, context: Context) -> BuildRequest:
-    tags = tuple(new_reference(name) for name in args.tag)
     if args.timestamp and args.source_date_epoch:
         raise UsageError("--timestamp and --source-date-epoch cannot be used together")
     arguments = _arguments(args)
@@ -152,7 +172,6 @@ def _request(args: Args, context: Context) -> BuildRequest:
         arguments=tuple(arguments.items()),
         platform=parse_platform(args.platform) if args.platform else host_platform(),
         build_platform=host_platform(),
-        tags=tags,
         labels=tuple(grammar.key_value(value, "--label") for value in args.label),
         annotations=tuple(grammar.key_value(value, "--annotation") for value in args.annotation),
         format=args.format,

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from daemonless.images.store import Image
     from daemonless.images.transports.destination import Destination
     from daemonless.images.transports.source import Source
+    from daemonless.oci.digest import Digest
     from daemonless.oci.image import Platform
 
 
@@ -64,10 +65,19 @@ def _listed(store: ImageStore) -> list[Image | ImageList]:
 def push_one(
     args: Args, name: str, place: str, *, members: bool = True, wanted: Platform | None = None
 ) -> None:
-    """Push an image or a list to a place, or to its own name, as the options of `push` say.
+    """Push an image or a list to a place, or to its own name, and print its digest unless quiet.
 
     The images on a list go with it unless without `members`; of one `wanted`, that goes alone.
     """
+    digest = push_named(args, name, place, members=members, wanted=wanted)
+    if not args.quiet:
+        print(digest, flush=True)
+
+
+def push_named(
+    args: Args, name: str, place: str, *, members: bool = True, wanted: Platform | None = None
+) -> Digest:
+    """Push as the options of `push` say, and return the digest of the manifest there."""
     wish = _wish(args)
     store = ImageStore(args.paths.data)
     image: Image | ImageList
@@ -92,8 +102,7 @@ def push_one(
             write_all(digestfile.fd, digest.encode())
             digestfile.keep()
     events.record(args.paths, "image", "push", image.id.partition(":")[2], name=destination.name)
-    if not args.quiet:
-        print(digest, flush=True)
+    return digest
 
 
 def _setting(args: Args, location: Location) -> Setting:

@@ -8,14 +8,13 @@ from contextlib import contextmanager
 from daemonless import events
 from daemonless.actions.output import open_output
 from daemonless.actions.platforms import check_platform
-from daemonless.errors import UsageError, printable
+from daemonless.errors import UsageError
 from daemonless.images.progress import Silent, make_progress
 from daemonless.images.push import Wish, push
 from daemonless.images.store import ImageStore
 from daemonless.images.transports.directory_destination import DirectoryDestination
-from daemonless.images.transports.docker_archive_destination import DockerArchive
-from daemonless.images.transports.layout_destination import LayoutArchive, LayoutDirectory
-from daemonless.images.transports.output_archive import OutputArchive
+from daemonless.images.transports.layout_destination import LayoutDirectory
+from daemonless.images.transports.opening import open_images_archive
 from daemonless.images.transports.output_directory import OutputDirectory
 from daemonless.oci.image import asked_platform
 
@@ -97,13 +96,7 @@ def _open(args: Args) -> Iterator[Place]:
             directory.close()
         return
     with open_output(args.output, "an archive") as output:
-        written = OutputArchive(output.fd, printable(args.output or "standard output"))
-        if args.format == "oci-archive":
-            layout = LayoutArchive(written)
-            yield layout.image
-            layout.finish()
-        else:
-            archive = DockerArchive(written)
-            yield lambda name: archive.image((name,) if name else ())
-            archive.finish()
+        form = "oci" if args.format == "oci-archive" else "docker"
+        with open_images_archive(form, output.fd, args.output or "standard output") as place:
+            yield place
         output.keep()

@@ -9,6 +9,7 @@ from __future__ import annotations
 from hashlib import sha256
 
 from daemonless import clock, jsonio
+from daemonless.build.chores import perform
 from daemonless.build.finishing import Finished, finish
 from daemonless.build.origins import Origin
 from daemonless.build.report import TaskName
@@ -124,10 +125,20 @@ class Builder:
         scheduler = Scheduler(self._request.jobs, self._report.tick)
         scheduler.run({number: self._run(state) for number, state in self._stages.items()})
 
+    def perform(self, title: str, work: Callable[[], list[str]]) -> None:
+        """Do something with the result in a process of its own; the lines it returns are warnings."""
+        self._tasks += 1
+        perform(self._report, TaskName(number=self._tasks, title=title), work)
+
     @property
     def layers(self) -> list[StepLayer]:
         """The layers of the target, bottom first, once it has run."""
         return self._stages[self._target].layers
+
+    @property
+    def lowers(self) -> list[str]:
+        """The directories of these layers, from the top."""
+        return self._lowers(self._stages[self._target])
 
     # --- planning -----------------------------------------------------------------------------
 
@@ -424,6 +435,7 @@ class Builder:
             format=self._request.format,
             annotations=self._request.annotations,
             references=self._request.tags,
+            listed=self._request.listed,
         )
 
 

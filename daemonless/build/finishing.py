@@ -38,9 +38,11 @@ def finish(
     format: str,
     annotations: tuple[tuple[str, str], ...],
     references: tuple[Reference, ...],
+    listed: bool,
 ) -> Finished:
     """Write the documents of an image whose layers are in the store, and list it under its names.
 
+    Unless it is to be `listed` the lease alone keeps it.
     `config` is its config without rootfs, `key` that of the id map for which the layers are unpacked.
     Raises OSError, or NotFound if a layer was removed by hand meanwhile.
     """
@@ -69,7 +71,7 @@ def finish(
         )
 
     failpoints.reach("build.list")
-    for reference in references or (None,):
+    for reference in references or ((None,) if listed else ()):
         if _is_listed(store, reference, descriptor.digest):
             continue
         if not store.add(reference, descriptor, size=size, is_complete=is_complete):

@@ -27,6 +27,7 @@ class BuildRequest(Record):
     platform: Platform
     build_platform: Platform  # this machine's
     tags: tuple[Reference, ...] = ()
+    listed: bool = True  # as an image of the store; otherwise it is only for what is made of it
     labels: tuple[tuple[str, str], ...] = ()
     annotations: tuple[tuple[str, str], ...] = ()
     format: str = "oci"  # or docker

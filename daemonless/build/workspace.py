@@ -21,6 +21,7 @@ class Workspace:
     def __init__(self, data: str) -> None:
         self._data = data
         self.path = ""
+        self._count = 0
 
     def __enter__(self) -> Workspace:
         """Make it, and throw away those of builds that were killed; raises OSError."""
@@ -34,6 +35,13 @@ class Workspace:
             os.close(data_fd)
         self.path = f"{self._data}/{path}"
         return self
+
+    def new_directory(self) -> str:
+        """Make an empty directory in it, and return its path."""
+        self._count += 1
+        path = f"{self.path}/own-{self._count}"
+        os.mkdir(path, 0o700)
+        return path
 
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None

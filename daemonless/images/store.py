@@ -318,6 +318,10 @@ class ImageStore:
             size=int(size) if size.isdigit() else sum(layer.size for layer in manifest.layers),
         )
 
+    def unlisted(self, descriptor: Descriptor) -> Image:
+        """Return an image that is not in the list, whose blobs the caller holds a lease on."""
+        return self._load(Entry(descriptor=descriptor, name=""), ())
+
     # --- writing ------------------------------------------------------------------------------
 
     def add(

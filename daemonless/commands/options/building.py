@@ -169,6 +169,24 @@ Check = Annotated[
     bool,
     typer.Option("--check", help="Build nothing; say what in the Dockerfile is likely not meant."),
 ]
+Output = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="PLACE",
+        help="Put the result there: a directory, - for a tar archive on standard output, or "
+        "type=local|tar|oci|docker|image|registry[,dest=PLACE ...]; repeatable.",
+        rich_help_panel=_FILES,
+    ),
+]
+Load = Annotated[
+    bool,
+    typer.Option("--load", help="Keep the image here, whatever else --output says.", rich_help_panel=_IMAGE),
+]
+Push = Annotated[
+    bool, typer.Option("--push", help="Push the image under each of its names.", rich_help_panel=_IMAGE)
+]
 Progress = Annotated[
     Literal["auto", "plain", "tty", "rawjson", "quiet"],
     typer.Option("--progress", help="How to show what happens; auto asks whether stderr is a terminal."),

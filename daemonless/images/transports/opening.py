@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import TracebackType
 
@@ -122,6 +122,23 @@ def open_output_directory(location: Location) -> Iterator[Destination]:
             yield DirectoryDestination(output)
     finally:
         output.close()
+
+
+@contextmanager
+def open_images_archive(form: str, fd: int, name: str) -> Iterator[Callable[[str], Destination]]:
+    """Give what opens the place of an image, by its name or "", in an archive that is then completed.
+
+    `form` is oci or docker, and `name` what messages call the archive.
+    """
+    output = OutputArchive(fd, printable(name))
+    if form == "oci":
+        layout = LayoutArchive(output)
+        yield layout.image
+        layout.finish()
+    else:
+        archive = DockerArchive(output)
+        yield lambda image: archive.image((image,) if image else ())
+        archive.finish()
 
 
 @contextmanager
