@@ -76,7 +76,7 @@ def _build(args: Args) -> Finished | None:
         )
         sources = Sources(context, named, staging, args.paths.cache)
         for line in context.warnings:
-            args.warn(line)
+            report.warn(line)
         request = _request(args, context).replace(
             tags=outputs.tags if outputs else tags, listed=outputs is None or outputs.is_listed
         )
@@ -86,7 +86,7 @@ def _build(args: Args) -> Finished | None:
             directory=workspace.path,
             lease=lease,
             sources=sources,
-            settings=run_settings(args, dict(request.arguments), warn=args.warn, caller=os.environ),
+            settings=run_settings(args, dict(request.arguments), warn=report.warn, caller=os.environ),
             times=request.times,
         )
         builder = Builder(
