@@ -79,7 +79,7 @@ def copy_into(
     `now_ns` is the time of what is made without a source: parents and here-documents. With
     `single_id` everything belongs to the only user. Names in --chown are those of `names_fd`, or of
     `root_fd`. Raises Conflict if something is in the way, UsageError for a bad --chown or --chmod,
-    DaemonlessError for what cannot be read, OSError.
+    DaemonlessError for what cannot be read or written.
     """
     owner = None
     if work.chown:
@@ -90,6 +90,9 @@ def copy_into(
     umask = os.umask(0)
     try:
         copier.copy()
+    except OSError as error:
+        at = f" ({printable(error.filename, 60)})" if error.filename else ""
+        raise DaemonlessError(f"cannot copy to {printable(work.destination, 60)}: {error.strerror}{at}") from error
     finally:
         os.umask(umask)
     return Copied(

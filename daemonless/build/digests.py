@@ -13,6 +13,7 @@ from hashlib import sha256
 
 from daemonless.build.contents import open_file, open_source, replaced
 from daemonless.build.permissions import is_absolute
+from daemonless.errors import DaemonlessError
 from daemonless.layers import xattrs
 from daemonless.layers.omitted import Omissions
 
@@ -33,7 +34,10 @@ def digest_selection(selection: Selection, work: CopyWork, index: ContentIndex) 
 
     Raises DaemonlessError for a file that cannot be read.
     """
-    return _Digester(selection, work, index).digest()
+    try:
+        return _Digester(selection, work, index).digest()
+    except OSError as error:
+        raise DaemonlessError(f"cannot read what is to be copied: {error.strerror}") from error
 
 
 class _Digester:

@@ -42,6 +42,7 @@ _LEFT_OUT = {
     stat.S_IFCHR: "device nodes were left out",
     stat.S_IFBLK: "device nodes were left out",
 }
+_MAX_COMPARED = 5000  # names in a directory that a misspelt one is compared with
 
 
 class Directory:
@@ -368,7 +369,7 @@ def _missing(tree: Tree, source: str, path: str) -> NotFound:
     for part in resolved.split("/"):
         inner = f"{known}/{part}" if known else part
         if status(tree.fd, inner) is None:
-            names = [name for name, _ in _visible(tree, known)]
+            names = [name for name, _ in _visible(tree, known)][:_MAX_COMPARED]
             near = difflib.get_close_matches(part, names, 1, 0.5)
             same = [name for name in names if name.lower() == part.lower()]
             for name in (same or near)[:1]:

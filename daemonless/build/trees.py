@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import os
 
-from daemonless.errors import Conflict, DaemonlessError, printable
+from daemonless.errors import Conflict, DaemonlessError, UsageError, printable
 from daemonless.files import open_beneath
+from daemonless.layers.names import MAX_COMPONENT, MAX_NAME
 from daemonless.record import Record
 
 TYPE_CHECKING = False
@@ -47,8 +48,10 @@ def resolve(root_fd: int, path: str) -> str:
     """Return where `path` leads inside the root, relative to it and without links; "" is the root.
 
     What does not exist is taken as it is written, so the result may be made. Raises Conflict for a
-    loop of links.
+    loop of links, UsageError for what is no path.
     """
+    if "\0" in path:
+        raise UsageError(f"{printable(path)!r} is no path: it has a NUL in it")
     done: list[str] = []
     todo = path.split("/")[::-1]
     links = 0
@@ -69,7 +72,10 @@ def resolve(root_fd: int, path: str) -> str:
         if target.startswith("/"):
             done.clear()
         todo.extend(target.split("/")[::-1])
-    return "/".join(done)
+    resolved = "/".join(done)
+    if len(os.fsencode(resolved)) >= MAX_NAME or any(len(os.fsencode(part)) > MAX_COMPONENT for part in done):
+        raise UsageError(f"{printable(path, 60)!r} is longer than a path can be")
+    return resolved
 
 
 def read_link(root_fd: int, path: str) -> str | None:

@@ -205,6 +205,22 @@ def test_what_is_not_there(files, copy):
         copy("a[", "/")
 
 
+@pytest.mark.parametrize("words", [["fi\0le", "/x"], ["file", "/x\0y"], ["fi*\0", "/x/"], ["file", "/\0/"]])
+def test_paths_with_a_nul(files, copy, root, words):
+    try:
+        copy(*words)
+    except UsageError as error:
+        assert "it has a NUL in it" in error.message
+    assert not list(root.iterdir())
+
+
+@pytest.mark.parametrize("name", ["x" * 256, "ä" * 128, "x/" * 2100])
+def test_paths_that_are_too_long(files, copy, name):
+    for words in ([name, "/x"], ["file", f"/{name}"], ["file", f"/{name}/"]):
+        with pytest.raises(UsageError, match="is longer than a path can be"):
+            copy(*words)
+
+
 # --- files that are not plain -----------------------------------------------------------------
 
 
