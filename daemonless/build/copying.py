@@ -41,7 +41,7 @@ from daemonless.build.trees import (
     resolve,
     status,
 )
-from daemonless.errors import Conflict, printable
+from daemonless.errors import Conflict, DaemonlessError, printable
 from daemonless.files import write_all
 from daemonless.layers import xattrs
 from daemonless.layers.incoming import reader
@@ -92,7 +92,9 @@ def copy_into(
         copier.copy()
     except OSError as error:
         at = f" ({printable(error.filename, 60)})" if error.filename else ""
-        raise DaemonlessError(f"cannot copy to {printable(work.destination, 60)}: {error.strerror}{at}") from error
+        raise DaemonlessError(
+            f"cannot copy to {printable(work.destination, 60)}: {error.strerror}{at}"
+        ) from error
     finally:
         os.umask(umask)
     return Copied(
