@@ -96,6 +96,20 @@ def test_a_changed_file_makes_only_what_depends_on_it_anew(cli: Cli, context: Co
     }
 
 
+def test_a_file_that_changes_while_it_is_copied_is_not_cached(cli: Cli, context: Context) -> None:
+    """Found again under the digest of what it was, the layer would be given for what it is not."""
+    place = context("FROM BASE\nCOPY . /files/\n", log="")
+    writer = subprocess.Popen(["sh", "-c", f"while echo line; do :; done >> {place}/log"])
+    try:
+        first = cli("build", str(place))
+    finally:
+        writer.kill()
+        writer.wait()
+    assert "log changed during the build; the step is not kept in the cache" in first.stderr
+    assert set(steps(cli("build", str(place)).stderr).values()) == {"DONE"}
+    assert set(steps(cli("build", str(place)).stderr).values()) == {"CACHED"}
+
+
 def test_stages_that_the_target_does_not_need_are_not_built(cli: Cli, context: Context) -> None:
     place = context(
         """

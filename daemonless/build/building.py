@@ -304,6 +304,14 @@ class Builder:
                 self._report.say(f"{task.title}: {line}")
             layer, created = made.layer, self._now()
             self._report.done(task)
+            if made.changed:
+                # Found again under this key, it would be given for files that it does not hold.
+                more = f" and {len(made.changed) - 1} more" if made.changed[1:] else ""
+                self._report.say(
+                    f"{task.title}: {printable(made.changed[0])}{more} changed during the build; "
+                    "the step is not kept in the cache"
+                )
+                keys = []
         for key in keys:
             self._cache.add(key, step.text, created, layer)
         return layer, created

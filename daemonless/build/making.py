@@ -11,11 +11,11 @@ import time
 from daemonless.build.copying import copy_into
 from daemonless.build.origins import Origin
 from daemonless.build.owners import resolve_owner
-from daemonless.build.publishing import Publisher
+from daemonless.build.publishing import Filled, Publisher
 from daemonless.build.request import Times
 from daemonless.build.runjob import Directory, Layers, RunJob, RunSettings
 from daemonless.build.running import run
-from daemonless.build.selection import select
+from daemonless.build.selection import Selection, select
 from daemonless.build.sources import Sources
 from daemonless.build.trees import Tree
 from daemonless.build.viewing import layers_tree, mount_layers, mount_writable
@@ -41,7 +41,7 @@ class Order(Record):
 
     step: Step
     origins: Mapping[str, Origin]  # by what --from or from= says
-    fetched: Mapping[str, Tree]  # by the address of an ADD
+    selection: Selection | None  # of a context: what the key of the cache is about
     lowers: tuple[str, ...]  # directories of the layers below, from the top
     config: dict[str, Any]  # the config document: user, working directory, architecture
     directory: str  # of the step's own, not there yet
@@ -71,12 +71,16 @@ class Workshop:
 
         def work() -> dict[str, Any]:
             os.mkdir(order.directory, 0o700)
-            layer, warnings = self._make(order, output)
-            return {"layer": layer_to_json(layer), "warnings": warnings}
+            layer, filled = self._make(order, output)
+            return {
+                "layer": layer_to_json(layer),
+                "warnings": filled.warnings,
+                "changed": filled.changed,
+            }
 
         return Task(work, fork_plain)
 
-    def _make(self, order: Order, output: int) -> tuple[StepLayer, list[str]]:
+    def _make(self, order: Order, output: int) -> tuple[StepLayer, Filled]:
         work, directory, lowers = order.step.work, order.directory, order.lowers
         if isinstance(work, RunWork):
             self._run(work, order, output)
@@ -126,31 +130,31 @@ class Workshop:
         tree = self._sources.tree(origin.context)
         return Directory(path=self._sources.path(origin.context), ignore=tree.ignore)
 
-    def _copier(self, work: CopyWork, order: Order, lowers: tuple[str, ...]) -> Callable[[], list[str]]:
+    def _copier(self, work: CopyWork, order: Order, lowers: tuple[str, ...]) -> Callable[[], Filled]:
         """Return what copies into the upper directory above `lowers`, none of them for --link."""
         directory = order.directory
         origin = order.origins.get(work.from_)
 
-        def fill() -> list[str]:
+        def fill() -> Filled:
             root_fd = mount_writable(lowers, directory)
             names_fd = root_fd
             if order.lowers and not lowers:
                 os.mkdir(f"{directory}/names")
                 names_fd = mount_layers(order.lowers, f"{directory}/names")
+            selection = order.selection
             if origin is None:
-                tree = Tree(fd=root_fd)  # here-documents only
-            elif origin.context is not None:
-                tree = self._sources.tree(origin.context)
-            else:
+                selection = select(Tree(fd=root_fd), work)  # here-documents only
+            elif selection is None:
                 os.mkdir(f"{directory}/source")
                 tree = layers_tree(work.from_, origin.lowers, f"{directory}/source")
+                selection = select(tree, work)
             copied = copy_into(
-                *(root_fd, select(tree, work, order.fetched), work),
+                *(root_fd, selection, work),
                 now_ns=self._now(),
                 single_id=self._id_map.is_single,
                 names_fd=names_fd,
             )
-            return [*copied.warnings]
+            return Filled(warnings=copied.warnings, changed=copied.changed)
 
         return fill
 
@@ -165,10 +169,10 @@ def make_places(directory: str, lowers: tuple[str, ...]) -> None:
 
 def _directory_maker(
     work: WorkdirWork, lowers: tuple[str, ...], config: dict[str, Any], directory: str
-) -> Callable[[], list[str]]:
+) -> Callable[[], Filled]:
     """Return what makes a working directory that is missing, for the image's user."""
 
-    def fill() -> list[str]:
+    def fill() -> Filled:
         root_fd = mount_writable(lowers, directory)
         path = os.fsencode(work.path)
         missing = []
@@ -186,7 +190,7 @@ def _directory_maker(
                 fd = open_in_root(root_fd, made, os.O_RDONLY | os.O_DIRECTORY)
                 os.fchown(fd, uid, gid)
                 os.close(fd)
-        return []
+        return Filled()
 
     return fill
 

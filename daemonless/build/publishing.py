@@ -33,11 +33,22 @@ from daemonless.layers.walk import OPEN_DIRECTORY, walk
 from daemonless.layers.worker import UnpackPool
 from daemonless.oci.digest import Digest
 from daemonless.oci.image import Descriptor
+from daemonless.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
+
+
+class Filled(Record):
+    """What there is to say about a layer's files."""
+
+    warnings: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()  # files that were written to while they were copied
+
+
+_NOTHING = Filled()
 
 
 class Publisher:
@@ -55,14 +66,14 @@ class Publisher:
         directory: str,
         lowers: tuple[str, ...],
         times: Times | None,
-        fill: Callable[[], list[str]] = list,
-    ) -> tuple[StepLayer, list[str]]:
-        """Make a layer of `upper` in the step's directory; return it, and warnings about it.
+        fill: Callable[[], Filled] = lambda: _NOTHING,
+    ) -> tuple[StepLayer, Filled]:
+        """Make a layer of `upper` in the step's directory; return it, and what there is to say about it.
 
         `lowers` are the layers below, from the top, and `rootfs` in the directory is empty, to mount
         on. `fill` is called before, as root of the user namespace and in a mount namespace of its own,
-        to write into `upper`, and returns warnings. The caller must have a single thread. Raises what
-        `fill` raises, OSError, or DaemonlessError for a file that cannot be archived.
+        to write into `upper`. The caller must have a single thread. Raises what `fill` raises, OSError,
+        or DaemonlessError for a file that cannot be archived.
         """
         make_private_directory(self._layers.directory)
         with self._blobs.stage() as staged:
@@ -83,14 +94,14 @@ class Publisher:
                 staged.sync()
         size = recorded_size(f"{self._layers.directory}/{packed.diff_id.hex}")
         layer = StepLayer(descriptor=descriptor, diff_id=packed.diff_id, size=size)
-        return layer, [*told["warnings"], *told["omitted"]]
+        return layer, Filled(warnings=(*told["warnings"], *told["omitted"]), changed=tuple(told["changed"]))
 
     def _archive(
         self,
         directory: str,
         lowers: tuple[str, ...],
         times: Times | None,
-        fill: Callable[[], list[str]],
+        fill: Callable[[], Filled],
         write: Callable[[bytes], object],
     ) -> tuple[Compressed, dict[str, Any]]:
         """Compress the archive that a child, root of the user namespace, writes of the files."""
@@ -102,7 +113,7 @@ class Publisher:
             sc.mount(None, b"/", None, sc.MS_REC | sc.MS_PRIVATE)
             upper = f"{directory}/upper"
             own_upper(upper)
-            warnings = fill()
+            filled = fill()
             top_fd = os.open(upper, OPEN_DIRECTORY)
             if times:
                 _set_times(top_fd, times)
@@ -111,7 +122,8 @@ class Publisher:
             layer.write()
             return {
                 "omitted": layer.omitted.lines(),
-                "warnings": warnings,
+                "warnings": filled.warnings,
+                "changed": filled.changed,
                 "size": layer.size,
                 "entries": layer.entries,
             }

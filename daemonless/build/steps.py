@@ -17,7 +17,7 @@ from daemonless.build.origins import Origin
 from daemonless.build.request import Times
 from daemonless.build.runjob import RunSettings
 from daemonless.build.scheduling import Job
-from daemonless.build.selection import select
+from daemonless.build.selection import Selection, select
 from daemonless.build.sources import Sources
 from daemonless.build.trees import Tree
 from daemonless.build.viewing import layers_tree
@@ -40,7 +40,7 @@ class Prepared(Record):
 
     content: str  # stands for them in the cache key
     origins: Mapping[str, Origin]  # by what --from or from= says
-    fetched: Mapping[str, Tree]  # by the address of an ADD
+    selection: Selection | None  # what of a context is copied, as it was when `content` was found out
 
 
 class Made(Record):
@@ -48,11 +48,16 @@ class Made(Record):
 
     layer: StepLayer
     warnings: tuple[str, ...]
+    changed: tuple[str, ...]  # files that are not what the cache's key says of them
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Made:
         """Read what the step's process sent."""
-        return cls(layer=layer_from_json(data["layer"]), warnings=tuple(data["warnings"]))
+        return cls(
+            layer=layer_from_json(data["layer"]),
+            warnings=tuple(data["warnings"]),
+            changed=tuple(data["changed"]),
+        )
 
 
 class Steps:
@@ -94,19 +99,22 @@ class Steps:
         """
         work = step.work
         content = ""
-        fetched: dict[str, Tree] = {}
+        selection: Selection | None = None
         if isinstance(work, CopyWork):
+            fetched: dict[str, Tree] = {}
             if work.checksum or any(":" in source for source in work.sources):
                 fetched = yield from self._fetch(work, printed)
             origin = origins.get(work.from_)
             if origin is not None and origin.context is not None:
-                content = self._digest(work, self._sources.tree(origin.context), fetched)
+                tree = self._sources.tree(origin.context)
+                selection = select(tree, work, fetched)
+                content = digest_selection(selection, work, self._sources.index(tree))
             elif origin is not None:
                 content = origin.identity
         elif isinstance(work, RunWork):
             binds = (mount for mount in work.mounts if mount.type == "bind")
             content = " ".join(self._content_of_bind(mount, origins[mount.from_]) for mount in binds)
-        return Prepared(content=content, origins=origins, fetched=fetched)
+        return Prepared(content=content, origins=origins, selection=selection)
 
     def _fetch(
         self, work: CopyWork, printed: Callable[[bytes], None]
@@ -129,10 +137,8 @@ class Steps:
         if origin.context is None:
             return origin.identity
         everything = CopyWork(is_add=False, sources=(mount.source or "/",), destination="/")
-        return self._digest(everything, self._sources.tree(origin.context))
-
-    def _digest(self, work: CopyWork, tree: Tree, fetched: Mapping[str, Tree] = {}) -> str:
-        return digest_selection(select(tree, work, fetched), work, self._sources.index(tree))
+        tree = self._sources.tree(origin.context)
+        return digest_selection(select(tree, everything), everything, self._sources.index(tree))
 
     def reader(self, step: Step, prepared: Prepared) -> Callable[[int], Task] | None:
         """Return what finds out the content of the files a step takes from layers; None if it takes none."""
@@ -174,7 +180,7 @@ class Steps:
         order = making.Order(
             step=step,
             origins=prepared.origins,
-            fetched=prepared.fetched,
+            selection=prepared.selection,
             lowers=lowers,
             config=config,
             directory=directory,
