@@ -6,10 +6,12 @@ import os
 
 from daemonless import clock, events, jsonio
 from daemonless.actions.args import Args
+from daemonless.actions.build_caches import Caches
 from daemonless.actions.create import find_image, have_layers
 from daemonless.actions.names import new_reference
 from daemonless.build.building import Builder
 from daemonless.build.contexts import open_context, parse_named
+from daemonless.build.lookup import StepCache
 from daemonless.build.progress import make_report
 from daemonless.build.request import BuildRequest, Times
 from daemonless.build.runoptions import run_settings
@@ -58,6 +60,7 @@ def _build(args: Args) -> Finished | None:
     """Build the image and return it; None if none is to be had from the store."""
     tags = tuple(new_reference(name) for name in args.tag)
     outputs = _outputs(args, tags)
+    caches = Caches(args, _arguments(args))
     id_map = load_id_map(os.getuid(), os.getgid())
     report = make_report("quiet" if args.quiet else args.progress)
     puller = args if report.is_for_people else Args({**vars(args), "quiet": True}, {})
@@ -78,7 +81,9 @@ def _build(args: Args) -> Finished | None:
         for line in context.warnings:
             report.warn(line)
         request = _request(args, context).replace(
-            tags=outputs.tags if outputs else tags, listed=outputs is None or outputs.is_listed
+            tags=outputs.tags if outputs else tags,
+            listed=outputs is None or outputs.is_listed,
+            inline_cache=caches.is_inline,
         )
         steps = Steps(
             args.paths,
@@ -96,6 +101,7 @@ def _build(args: Args) -> Finished | None:
             lease=lease,
             sources=sources,
             steps=steps,
+            cache=StepCache(args.paths, id_map, lease, caches.open(request.platform)),
             report=report,
             obtain=obtain,
             warn=report.warn,
@@ -109,6 +115,7 @@ def _build(args: Args) -> Finished | None:
             if outputs:
                 outputs.write(builder, built, id_map, workspace.new_directory())
             report.finished(built.id, [str(reference) for reference in request.tags])
+        caches.save(builder, id_map)
     sources.save()
     _write_results(args, request, built)
     if not request.listed:

@@ -11,6 +11,7 @@ from hashlib import sha256
 from daemonless import clock, jsonio
 from daemonless.build.chores import perform
 from daemonless.build.finishing import Finished, finish
+from daemonless.build.lookup import Offer, StepCache
 from daemonless.build.origins import Origin
 from daemonless.build.report import TaskName
 from daemonless.build.request import BuildRequest
@@ -23,10 +24,11 @@ from daemonless.dockerfile.document import DockerfileError, Stage, near
 from daemonless.dockerfile.evaluate import Scope, evaluate
 from daemonless.dockerfile.steps import CopyWork, Evaluated, RunWork, Step
 from daemonless.errors import DaemonlessError, UsageError, printable
-from daemonless.images.buildcache import BuildCache, StepLayer
+from daemonless.images.buildcache import CachedStep, StepLayer
+from daemonless.images.cachelist import INLINE, inline_steps
 from daemonless.images.formats import MAX_LAYERS
 from daemonless.images.leases import Lease
-from daemonless.images.store import Image, ImageStore
+from daemonless.images.store import Image
 from daemonless.isolation.userns import IdMap
 from daemonless.layers.store import LayerStore
 from daemonless.oci.digest import Digest
@@ -71,6 +73,7 @@ class Builder:
         lease: Lease,
         sources: Sources,
         steps: Steps,
+        cache: StepCache,
         report: Report,
         obtain: Callable[[str, str], Image],
         warn: Callable[[str], None],
@@ -86,9 +89,8 @@ class Builder:
         self._report = report
         self._obtain = obtain
         self._warn = warn
-        self._cache = BuildCache(paths.data)
+        self._cache = cache
         self._unpacked = LayerStore(paths.data, id_map.key)
-        self._blobs = ImageStore(paths.data).blobs
         self._scope = Scope(
             self._file,
             dict(request.arguments),
@@ -129,6 +131,20 @@ class Builder:
         """Do something with the result in a process of its own; the lines it returns are warnings."""
         self._tasks += 1
         perform(self._report, TaskName(number=self._tasks, title=title), work)
+
+    def used(self, *, everything: bool) -> list[CachedStep]:
+        """Return the steps, once they have run: of all stages, or of what the target consists of."""
+        stages = list(self._stages)
+        if not everything:
+            stages = [self._target]
+            while (base := self._stages[stages[-1]].base) is not None:
+                stages.append(base)
+        return self._cache.used(stages)
+
+    def cache_mounts(self) -> set[str]:
+        """Return the ids of the cache mounts of all stages."""
+        steps = (step for state in self._stages.values() for step in state.evaluated.steps)
+        return {identity for step in steps for identity in self._steps.cache_mounts(step)}
 
     @property
     def layers(self) -> list[StepLayer]:
@@ -286,17 +302,17 @@ class Builder:
             step, origins, lambda data: self._report.printed(task, data)
         )
         keys = [self._key(state, step, prepared.content)]
-        found = self._find(state, keys[0])
+        found = yield from self._known(state, keys[0], task)
         reader = self._steps.reader(step, prepared) if self._may_use_cache(state) else None
         if found is None and reader is not None:
             keys.append(self._key(state, step, (yield self._job(task, reader))))
-            found = self._find(state, keys[1])
+            found = yield from self._known(state, keys[1], task)
         if found is not None:
             layer, created = found
             self._report.done(task, "CACHED")
-            keys = keys[:-1]  # under the last one it is there
         else:
             self._report.started(task)
+            yield from self._bring_mounts(state, step, task)
             config = {**self._config(state), "config": step.config}
             start = self._steps.starter(step, prepared, tuple(self._lowers(state)), config)
             made = Made.from_json((yield self._job(task, start)))
@@ -313,8 +329,33 @@ class Builder:
                 )
                 keys = []
         for key in keys:
-            self._cache.add(key, step.text, created, layer)
+            self._cache.add(
+                state.stage.index, CachedStep(key=key, text=step.text, created=created, layer=layer)
+            )
         return layer, created
+
+    def _known(
+        self, state: _StageState, key: str, task: TaskName
+    ) -> Generator[Job, Any, tuple[StepLayer, str] | None]:
+        """Return the layer that a step gave before, and when, once it is in the store; None if it is not."""
+        found = self._cache.find(key) if self._may_use_cache(state) else None
+        if isinstance(found, Offer):
+            answer = yield self._job(task, self._cache.bringer(found))
+            if "failure" in answer:
+                self._report.say(f"{task.title}: not from the cache, {answer['failure']}")
+                return None
+            found = self._cache.brought(found, answer)
+        if found is None or found.layer is None:
+            return None
+        return found.layer, found.created if self._request.epoch is None else self._now()
+
+    def _bring_mounts(self, state: _StageState, step: Step, task: TaskName) -> Generator[Job, Any, None]:
+        """Fill the step's cache mounts from the caches that the build was given."""
+        if self._may_use_cache(state):
+            for start in self._cache.mount_bringers(self._steps.cache_mounts(step)):
+                answer = yield self._job(task, start)
+                if "failure" in answer:
+                    self._report.say(f"{task.title}: a cache mount begins empty, {answer['failure']}")
 
     def _job(self, task: TaskName, start: Callable[[int], Any]) -> Job:
         return Job(start=start, output=lambda data: self._report.printed(task, data))
@@ -323,26 +364,12 @@ class Builder:
         """Take a step into account that changes only the config; the cache remembers when it was made."""
         key = state.chain = self._key(state, step, "")
         cached = self._cache.find(key) if self._may_use_cache(state) else None
-        created = cached.created if cached and self._request.epoch is None else self._now()
-        if cached is None:
-            self._cache.add(key, step.text, created, None)
+        created = self._now()
+        if isinstance(cached, CachedStep) and self._request.epoch is None:
+            created = cached.created
+        self._cache.add(state.stage.index, CachedStep(key=key, text=step.text, created=created, layer=None))
         state.created = created
         state.history.append({**self._entry(step, created), "empty_layer": True})
-
-    def _find(self, state: _StageState, key: str) -> tuple[StepLayer, str] | None:
-        """Return the layer that a step gave before, and when, if it is still here."""
-        if not self._may_use_cache(state):
-            return None
-        cached = self._cache.find(key)
-        if cached is None or cached.layer is None:
-            return None
-        layer = cached.layer
-        self._lease.keep(layer.descriptor.digest, layer.diff_id)
-        if not self._unpacked.has(layer.diff_id):
-            return None
-        if not self._blobs.has(layer.descriptor.digest, layer.descriptor.size):
-            return None
-        return layer, cached.created if self._request.epoch is None else self._now()
 
     def _may_use_cache(self, state: _StageState) -> bool:
         names = (state.stage.name, str(state.stage.index))
@@ -433,6 +460,9 @@ class Builder:
             labels = {**(document["config"].get("Labels") or {}), **dict(self._request.labels)}
             document["config"]["Labels"] = labels
         created = state.created if self._request.epoch is None and state.created else self._now()
+        if self._request.inline_cache:
+            made = self.used(everything=False)
+            document[INLINE] = inline_steps(made, [layer.diff_id for layer in state.layers])
         author = {"author": state.evaluated.author} if state.evaluated.author else {}
         return finish(
             self._paths,

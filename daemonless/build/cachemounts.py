@@ -18,10 +18,10 @@ from __future__ import annotations
 import os
 from _blake2 import blake2b
 
-from daemonless import jsonio
+from daemonless import failpoints, jsonio
 from daemonless.clock import timestamp
 from daemonless.config import Paths
-from daemonless.errors import DaemonlessError
+from daemonless.errors import DaemonlessError, InvalidData
 from daemonless.files import Lock, make_private_directory, read_file, write_atomic
 from daemonless.layers import trash
 from daemonless.layers.usage import sizes_of
@@ -30,6 +30,9 @@ from daemonless.record import Record
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from typing import Any
+
+    from daemonless.dockerfile.steps import RunMount
 
 
 class Identity(Record):
@@ -47,12 +50,18 @@ class Identity(Record):
         return blake2b(jsonio.dumps(self.as_dict()).encode(), digest_size=16).hexdigest()
 
 
+def cache_id(mount: RunMount, namespace: str) -> str:
+    """Return the id of a cache mount: its own or its target, in BUILDKIT_CACHE_MOUNT_NS if that is set."""
+    name = mount.id or mount.target
+    return f"{namespace}/{name}" if namespace else name
+
+
 class Cache(Record):
     """A cache as it lies on the disk."""
 
     directory: str
     id: str
-    created: str
+    about: dict[str, Any]  # its Identity, and when it was made
     used: float  # when a step last began to use it, in seconds of the epoch
 
 
@@ -140,21 +149,56 @@ class CacheStore:
     def caches(self) -> list[Cache]:
         """Return all that have content, the one that was not used for longest first."""
         found = []
-        try:
-            names = os.listdir(self.directory)
-        except FileNotFoundError:
-            names = []
-        for name in names:
+        for name in _listdir(self.directory):
             directory = f"{self.directory}/{name}"
             try:
                 about = jsonio.loads(read_file(f"{directory}/about.json"), what="about.json")
                 used = os.stat(f"{directory}/lock").st_mtime
-                cache = Cache(directory=directory, id=about["id"], created=about["created"], used=used)
+                cache = Cache(directory=directory, id=about["id"], about=about, used=used)
             except (DaemonlessError, OSError, KeyError, TypeError):  # it is being made or removed
                 continue
             if os.path.isdir(f"{directory}/_data"):
                 found.append(cache)
         return sorted(found, key=lambda cache: cache.used)
+
+    def fill(self, about: dict[str, Any], name: str, used: float, content: Callable[[str], None]) -> bool:
+        """Make a cache with what `content` puts into the directory it is given; False if there is one.
+
+        `about` is what one of that name says of itself on another machine. Raises InvalidData, or what
+        `content` raises.
+        """
+        identity = _identity_of(about)
+        if identity.name != name:
+            raise InvalidData("what a cache mount says of itself is damaged")
+        path = f"{self.directory}/{name}"
+        make_private_directory(path)
+        lock = Lock(f"{path}/lock")
+        try:
+            if not lock.try_acquire() or not lock.is_in_place() or os.path.isdir(f"{path}/_data"):
+                return False
+            self._begin(path, identity)
+            content(f"{path}/_new")
+            failpoints.reach("build.mount")
+            os.rename(f"{path}/_new", f"{path}/_data")
+            os.utime(lock.path, (used, used))
+        except FileNotFoundError:  # it is being removed
+            return False
+        finally:
+            lock.release()
+        return True
+
+    def sweep(self) -> None:
+        """Throw away what steps that were killed have begun, and nobody has content of."""
+        for name in _listdir(self.directory):
+            path = f"{self.directory}/{name}"
+            lock = Lock(f"{path}/lock")
+            try:
+                if lock.try_acquire() and lock.is_in_place() and not os.path.isdir(f"{path}/_data"):
+                    trash.discard(self._data, path)
+            except (FileNotFoundError, NotADirectoryError):  # another sweep was faster, or none of ours
+                pass
+            finally:
+                lock.release()
 
     def sizes(self, caches: Iterable[Cache]) -> dict[str, int]:
         """Return the bytes of each by its directory; one that is gone is left out."""
@@ -172,3 +216,19 @@ class CacheStore:
         finally:
             lock.release()
         return True
+
+
+def _identity_of(about: dict[str, Any]) -> Identity:
+    """Return what about.json says. Raises InvalidData."""
+    values = [about.get(name) for name in ("id", "origin", "uid", "gid", "mode")]
+    kinds = (str, str, int, int, int | None)
+    if not all(isinstance(value, kind) for value, kind in zip(values, kinds, strict=True)):
+        raise InvalidData("what a cache mount says of itself is damaged")
+    return Identity(**{name: about[name] for name in Identity.__fields__})
+
+
+def _listdir(path: str) -> list[str]:
+    try:
+        return os.listdir(path)
+    except FileNotFoundError:
+        return []

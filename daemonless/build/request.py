@@ -32,6 +32,7 @@ class BuildRequest(Record):
     annotations: tuple[tuple[str, str], ...] = ()
     format: str = "oci"  # or docker
     use_cache: bool = True
+    inline_cache: bool = False  # the image says by which steps its layers were made
     uncached_stages: tuple[str, ...] = ()  # --no-cache-filter
     jobs: int = 2  # processes at a time
     epoch: int | None = None  # seconds; of everything that tells when it was made

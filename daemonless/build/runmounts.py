@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from daemonless.build.cachemounts import CacheStore, Held, Identity
+from daemonless.build.cachemounts import CacheStore, Held, Identity, cache_id
 from daemonless.build.mountsources import CacheSource, FileSource, SocketSource, Tree, TreeSource
 from daemonless.build.runjob import Directory, RunJob, Secret
 from daemonless.containers.request import config_section
@@ -191,10 +191,8 @@ class RunMounts:
             if tree is not None and not isinstance(tree, Directory):
                 parts = [lower.split("/")[-2] for lower in tree.lowers]
             origin = " ".join([*parts, mount.source or "/"])
-        namespace = self._job.settings.cache_namespace
-        name = mount.id or mount.target
         return Identity(
-            id=f"{namespace}/{name}" if namespace else name,
+            id=cache_id(mount, self._job.settings.cache_namespace),
             origin=origin,
             uid=mount.uid,
             gid=mount.gid,

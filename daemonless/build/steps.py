@@ -11,6 +11,7 @@ import os
 
 from daemonless import jsonio
 from daemonless import syscalls as sc
+from daemonless.build.cachemounts import cache_id
 from daemonless.build.digests import digest_selection
 from daemonless.build.index import ContentIndex
 from daemonless.build.origins import Origin
@@ -89,6 +90,13 @@ class Steps:
         """What of the options the result of a RUN depends on."""
         request = self._settings.request
         return jsonio.dumps([request.network.mode, request.add_host, request.cap_add, request.cap_drop])
+
+    def cache_mounts(self, step: Step) -> list[str]:
+        """Return the ids of a step's cache mounts, as CacheStore has them."""
+        if not isinstance(step.work, RunWork):
+            return []
+        caches = (mount for mount in step.work.mounts if mount.type == "cache")
+        return [cache_id(mount, self._settings.cache_namespace) for mount in caches]
 
     def prepare(
         self, step: Step, origins: Mapping[str, Origin], printed: Callable[[bytes], None]

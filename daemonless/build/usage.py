@@ -106,6 +106,7 @@ def remove(paths: Paths, doomed: Iterable[Entry]) -> tuple[list[Entry], int]:
         for key in entry.keys:
             cache.remove(key)
         gone.append(entry)
+    mounts.sweep()
     pieces = garbage.collect(ImageStore(paths.data), needs.users(paths))
     return gone, freed + sum(piece.size for piece in pieces)
 

@@ -50,6 +50,8 @@ def build(
     ssh: building.Ssh = None,
     no_cache: building.NoCache = False,
     no_cache_filter: building.NoCacheFilter = None,
+    cache_from: building.CacheFrom = None,
+    cache_to: building.CacheTo = None,
     jobs: building.Jobs = None,
     pull: lifecycle.Pull = "missing",
     platform: lifecycle.Platform = None,

@@ -44,7 +44,7 @@ class CachedStep(Record):
     text: str  # the instruction, for who lists the cache
     created: str  # RFC 3339
     layer: StepLayer | None  # none: the step only changed the config
-    used: float  # when a build last needed it, in seconds since the epoch
+    used: float = 0.0  # when a build last needed it, in seconds since the epoch
     record_size: int = 0  # bytes of the record itself
 
 

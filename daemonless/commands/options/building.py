@@ -156,6 +156,26 @@ NoCacheFilter = Annotated[
         rich_help_panel=_CACHE,
     ),
 ]
+CacheFrom = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--cache-from",
+        metavar="PLACE",
+        help="Look for steps in another cache too: type=local,src=DIRECTORY, or type=registry,ref=NAME; "
+        "repeatable.",
+        rich_help_panel=_CACHE,
+    ),
+]
+CacheTo = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--cache-to",
+        metavar="PLACE",
+        help="Save the steps and cache mounts of this build: type=local,dest=DIRECTORY[,mode=max]"
+        "[,max-size=SIZE], type=registry,ref=NAME, or type=inline; repeatable.",
+        rich_help_panel=_CACHE,
+    ),
+]
 Jobs = Annotated[
     int | None,
     typer.Option(
