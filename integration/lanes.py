@@ -28,7 +28,7 @@ _QUICK = ("--network=none",)
 _ORDERLY = re.compile(
     r"already in use|exists already|no such (container|image|object|volume|secret)|is running"
     r"|already running|not running|No space left|no space left|Input/output error|cannot |was removed"
-    r"|supervisor ended|init ended|was killed|supervisor is lost"
+    r"|supervisor ended|init ended|was killed|supervisor is lost|ended unexpectedly"
 )
 
 

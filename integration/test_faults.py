@@ -7,6 +7,7 @@ injects the same into system calls that have none. The table of all of it is pri
 from __future__ import annotations
 
 import ast
+import os
 import re
 import tempfile
 import time
@@ -25,6 +26,13 @@ PACKAGE = Path(__file__).resolve().parent.parent / "daemonless"
 QUICK = ("--network=none", "--name", "victim")
 
 
+DOCKERFILE = """
+FROM IMAGE
+ARG ID
+RUN --network=none --mount=type=cache,id=$ID,target=/c date +%s%N$RANDOM | tee /c/f > /f
+"""
+
+
 @dataclass(frozen=True)
 class Scenario:
     """A command to be struck, what goes before it, and what undoes its effect on images."""
@@ -34,7 +42,7 @@ class Scenario:
     undo: tuple[str, ...] = ()
 
 
-# IMAGE, PULLED, ARCHIVE, SAVED and REGISTRY stand for names that only the run knows.
+# IMAGE, PULLED, ARCHIVE, SAVED, REGISTRY, CONTEXT and UNIQUE stand for names that only the run knows.
 SCENARIOS = {
     "create": Scenario(("create", *QUICK, "IMAGE", "true")),
     "run": Scenario(("run", *QUICK, "IMAGE", "true")),
@@ -63,6 +71,11 @@ SCENARIOS = {
     "commit": Scenario(
         ("commit", "--quiet", "victim", "victim:1"),
         ("run", *QUICK, "IMAGE", "touch", "/file"),
+        ("rmi", "--force", "victim:1"),
+    ),
+    "build": Scenario(
+        ("build", "--quiet", "--no-cache", "--build-arg", "ID=UNIQUE", "--tag", "victim:1", "CONTEXT"),
+        (),
         ("rmi", "--force", "victim:1"),
     ),
     "image prune": Scenario(
@@ -150,7 +163,14 @@ MATRIX = {
     "commit.layer": (ANY, ("commit", "import")),
     "commit.unpacked": (ANY, ("commit", "import")),
     "commit.list": (ANY, ("commit", "import")),
-    "lease.keep": (ANY, ("pull", "commit", "import", "load", "manifest create", "manifest add")),
+    "build.layer": (ANY, ("build",)),
+    "build.adopt": (ANY, ("build",)),
+    "build.blob": (ANY, ("build",)),
+    "build.record": (ANY, ("build",)),
+    "build.list": (ANY, ("build",)),
+    "cache.begin": (ANY, ("build",)),
+    "cache.fill": (ANY, ("build",)),
+    "lease.keep": (ANY, ("pull", "commit", "build", "import", "load", "manifest create", "manifest add")),
     "images.write": (
         ANY,
         (
@@ -205,6 +225,8 @@ def prepared(directory: Path, image: str, namespace: Namespace | None = None) ->
     if namespace:
         cli.program = namespace.enter(cli.program, directory / "daemonless")
     cli("run", "--rm", "--network=none", image, "true")
+    (directory / "context").mkdir()
+    (directory / "context/Dockerfile").write_text(DOCKERFILE.replace("IMAGE", image))
     (directory / "archive.tar").write_bytes(busybox_layer({"data": b"x" * 5000}))
     cli("import", "--quiet", str(directory / "archive.tar"), "victim:1")
     cli("save", "--quiet", "--output", str(directory / "image.tar"), "victim:1")
@@ -236,8 +258,10 @@ def words(lane: Lane, pulled: str, command: tuple[str, ...]) -> list[str]:
         "PULLED": pulled,
         "ARCHIVE": str(lane.cli.root.parent / "archive.tar"),
         "SAVED": str(lane.cli.root.parent / "image.tar"),
+        "CONTEXT": str(lane.cli.root.parent / "context"),
         "REGISTRY": pulled.partition("/")[0],
     }
+    names["ID=UNIQUE"] = f"ID={os.urandom(8).hex()}"  # what is made once is made again in the next run
     return [names.get(word, word) for word in command]
 
 

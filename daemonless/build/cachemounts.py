@@ -140,6 +140,7 @@ class CacheStore:
         return Held(directory=path, lock=lock, shared=shared, is_new=is_new)
 
     def _begin(self, path: str, identity: Identity) -> None:
+        failpoints.reach("cache.begin")
         if os.path.lexists(f"{path}/_new"):
             trash.discard(self._data, f"{path}/_new")
         os.mkdir(f"{path}/_new", 0o700)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import stat
 
+from daemonless import failpoints
 from daemonless import syscalls as sc
 from daemonless.errors import SetupFailed, printable
 from daemonless.files import open_in_root, write_all
@@ -127,6 +128,7 @@ class CacheSource(Record):
         if mode is not None:
             os.fchmod(new, mode)
         os.close(new)
+        failpoints.reach("cache.fill")
         os.rename(f"{self.directory}/_new", f"{self.directory}/_data")
 
     def _copy(self, origin: Tree, new: int) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 
 from daemonless.files import make_private_directory
+from daemonless.images.blobs import BlobStore
 from daemonless.layers import staging, trash
 
 TYPE_CHECKING = False
@@ -48,4 +49,5 @@ class Workspace:
     ) -> None:
         trash.discard(self._data, self.path)
         os.close(self._fd)
+        BlobStore(self._data).sweep()  # of steps that were killed, in this build or an earlier one
         trash.empty_in_background(self._data)
