@@ -150,7 +150,7 @@ Env = Annotated[
         "--env",
         "-e",
         metavar="NAME=VALUE",
-        help="Set a variable, or copy the caller's if only its name is given; repeatable.",
+        help="Set a variable, or copy the caller's by name, or several with NAME*; repeatable.",
         rich_help_panel=ENVIRONMENT,
     ),
 ]
