@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,17 @@ def test_a_signal_to_the_command_reaches_the_process(cli: Cli, image: str) -> No
 
 def sessions(cli: Cli) -> list[str]:
     return json.loads(cli.inspect("c", "{{json .ExecIDs}}"))
+
+
+def test_a_signal_at_any_moment_leaves_no_process_behind(cli: Cli, image: str) -> None:
+    """It comes before there is a process, or it reaches the process."""
+    cli(*RUN, image, "sleep", "1000")
+    for moment in range(40):
+        process = cli.start("exec", "c", "sleep", "500")
+        time.sleep(moment * 0.004)
+        process.send_signal((signal.SIGINT, signal.SIGTERM)[moment % 2])
+        process.communicate(timeout=20)
+    assert "sleep 500" not in cli("exec", "c", "ps", "-o", "args").stdout
 
 
 def test_a_session_ends_with_its_container(cli: Cli, image: str) -> None:

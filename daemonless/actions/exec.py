@@ -13,6 +13,7 @@ from daemonless.containers.names import new_id
 from daemonless.containers.store import ContainerStore, event_details
 from daemonless.errors import SetupFailed, UsageError
 from daemonless.isolation.sync import FAILED, READY, channel_pair, pack_error, unpack_error
+from daemonless.supervisor.attach import hold_signals
 from daemonless.supervisor.session import Pipes, attend
 from daemonless.syscalls import close_range
 
@@ -36,6 +37,7 @@ def main(args: Args) -> int:
     session = _Session(args.paths, container, request)
     if args.detach:
         return _detach(session)
+    hold_signals()  # one that ended us now would leave the process to itself
     session.start(quiet=False)
     status = session.attend(bytes(detach_keys(args.detach_keys)))
     return status or 0

@@ -135,8 +135,13 @@ def take_part(socket: _socket.socket, pidfd: int, streams: Streams) -> int:
             termios.tcsetattr(0, termios.TCSADRAIN, saved)
 
 
+def hold_signals() -> None:
+    """Have the signals that are passed on wait until there is a process to pass them to."""
+    _signal.pthread_sigmask(_signal.SIG_BLOCK, _PROXIED_SIGNALS)
+
+
 def pass_signals_on(pidfd: int) -> None:
-    """Hand the signals this process gets to the process of `pidfd` from now on."""
+    """Hand the signals this process gets, and those held, to the process of `pidfd` from now on."""
 
     def proxy(number: int, _frame: object) -> None:
         try:
@@ -146,6 +151,7 @@ def pass_signals_on(pidfd: int) -> None:
 
     for number in _PROXIED_SIGNALS:
         _signal.signal(number, proxy)
+    _signal.pthread_sigmask(_signal.SIG_UNBLOCK, _PROXIED_SIGNALS)
 
 
 def follow_window(copy_size: Callable[[int], None]) -> None:
