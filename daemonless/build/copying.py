@@ -99,7 +99,10 @@ def copy_into(
         os.umask(umask)
     return Copied(
         changed=tuple(copier.changed),
-        warnings=(*selection.omitted.lines(), *copier.omitted.lines(), *copier.warnings),
+        warnings=(
+            *(f"{printable(pattern)} matches no file" for pattern in selection.unmatched),
+            *(*selection.omitted.lines(), *copier.omitted.lines(), *copier.warnings),
+        ),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 
-from daemonless.build.trees import OPEN_DIRECTORY, PATH_DIRECTORY, open_directory
+from daemonless.build.trees import OPEN_DIRECTORY, PATH_DIRECTORY, open_directory, status
 from daemonless.errors import Conflict, printable
 
 _IMPLIED_MODE = 0o755
@@ -26,7 +26,7 @@ class Destination:
         except FileNotFoundError:
             pass
         except NotADirectoryError:
-            raise _in_the_way(path) from None
+            raise self._in_the_way(path) from None
         fd = os.open(".", PATH_DIRECTORY, dir_fd=self._root_fd)
         try:
             for name in path.split("/"):
@@ -38,7 +38,7 @@ class Destination:
                 fd = inner
         except NotADirectoryError:
             os.close(fd)
-            raise _in_the_way(path) from None
+            raise self._in_the_way(path) from None
         except BaseException:
             os.close(fd)
             raise
@@ -73,6 +73,12 @@ class Destination:
             os.close(fd)
         return True
 
-
-def _in_the_way(path: str) -> Conflict:
-    return Conflict(f"/{printable(path)} is not a directory, nor are all of its parents")
+    def _in_the_way(self, path: str) -> Conflict:
+        """Return the error of a path on which something is no directory."""
+        known = ""
+        for name in path.split("/"):
+            known = f"{known}/{name}" if known else name
+            found = status(self._root_fd, known)
+            if found is not None and not stat.S_ISDIR(found.st_mode):
+                break
+        return Conflict(f"/{printable(known)} is not a directory")

@@ -102,8 +102,10 @@ def test_destinations(files, base_image, copy, words, expected):
     ("words", "message"),
     [
         (["file", "/taken/"], "not a directory"),
-        (["file", "/taken/x"], "not a directory"),
-        (["dir", "/taken"], "not a directory"),
+        (["file", "/taken/x"], "^/taken is not a directory$"),
+        (["file", "/there/old/x/y"], "^/there/old is not a directory$"),
+        (["dir", "/taken"], "^/taken is not a directory$"),
+        (["dir", "/to-taken"], "^/taken is not a directory$"),
         (["*.txt", "/new"], "2 files cannot become the one file /new"),
         (["dir", "/clash"], "cannot take the place of the directory one"),
         (["dir", "/link"], "cannot take the place of /link/sub"),

@@ -62,8 +62,9 @@ def test_patterns(taken, root, source, expected):
     assert taken(source) == expected
 
 
-def test_a_pattern_that_matches_nothing_is_told(tree):
+def test_a_pattern_that_matches_nothing_is_told(tree, copy):
     assert select(tree(), work("z*", "?.md", "/d/")).unmatched == ["z*"]
+    assert copy("z*", "?.md", "/d/").warnings == ("z* matches no file",)
 
 
 @pytest.mark.parametrize("source", ["[", "a[b-", "[]", "x/[a", "\\", "*\\"])
