@@ -109,6 +109,41 @@ def test_rawjson_of_what_fails(cli: Cli, place: Place) -> None:
     assert "------" not in failed.stderr
 
 
+# --- what a step that failed leaves -------------------------------------------------------------
+
+
+def test_keep_what_a_step_left(cli: Cli, place: Place, terminal: Terminal) -> None:
+    """A container with the step's files, variables, directory and user, to be entered."""
+    directory = place(
+        "FROM BASE\nRUN mkdir /w && chown 5:6 /w\nENV A=env\nARG B=arg\nUSER 5:6\nWORKDIR /w\nVOLUME /w\n"
+        'ENTRYPOINT ["false"]\nRUN echo left > file; cd /; echo $A > /w/x; exit 9\n'
+    )
+    failed = cli("build", "--on-error", "keep", "--tag", "never", str(directory), status=9)
+    name = failed.stderr.splitlines()[-1].removeprefix("Hint: look at what it left: daemonless start -ai ")
+    assert cli("ps", "--all", "--format", "{{.Names}} {{.Status}}").lines == [f"{name} Created"]
+    assert cli("image", "exists", "never", status=1)
+    assert cli("diff", name).lines == ["C /w", "A /w/file", "A /w/x"]
+    terminal.type(f"clear; daemonless start -ai {name}")
+    terminal.wait_for(r"^/w \$$")
+    terminal.type("echo $A $B $PWD $(id -u):$(id -g) $(cat file) $(cat x).")
+    terminal.wait_for(r"^env arg /w 5:6 left env\.$")
+    terminal.type("exit")
+    terminal.wait_for(rf"{Terminal.PROMPT.strip()}\s*\Z")
+    cli("rm", name)
+    cli("image", "prune", "--force")
+    assert cli("build", str(directory), status=9).stderr.splitlines()[-1].endswith("--on-error keep")
+    assert cli("ps", "--all", "--quiet").stdout == ""
+
+
+def test_keep_what_a_missing_command_left(cli: Cli, place: Place) -> None:
+    directory = place('FROM BASE\nRUN ["/nowhere/program"]\n')
+    failed = cli("build", "--on-error", "keep", str(directory), status=127)
+    name = failed.stderr.split()[-1]
+    assert f"daemonless start -ai {name}\n" in failed.stderr
+    assert cli.inspect(name, "{{.Path}}") == "/bin/sh"
+    cli("rm", name)
+
+
 # --- on a terminal ------------------------------------------------------------------------------
 
 

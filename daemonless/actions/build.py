@@ -184,6 +184,7 @@ def _request(args: Args, context: Context) -> BuildRequest:
         format=args.format,
         use_cache=not args.no_cache,
         uncached_stages=args.no_cache_filter,
+        keep_failed=args.on_error == "keep",
         jobs=args.jobs or os.cpu_count() or 1,
         epoch=epoch,
         times=times,

@@ -314,8 +314,13 @@ class Builder:
             self._report.started(task)
             yield from self._bring_mounts(state, step, task)
             config = {**self._config(state), "config": step.config}
-            start = self._steps.starter(step, prepared, tuple(self._lowers(state)), config)
-            made = Made.from_json((yield self._job(task, start)))
+            directory = self._steps.new_directory()
+            start = self._steps.starter(step, prepared, tuple(self._lowers(state)), config, directory)
+            try:
+                made = Made.from_json((yield self._job(task, start)))
+            except DaemonlessError as error:
+                self._keep(state, step.work, config, directory, error)
+                raise
             for line in made.warnings:
                 self._report.say(f"{task.title}: {line}")
             layer, created = made.layer, self._now()
@@ -356,6 +361,21 @@ class Builder:
                 answer = yield self._job(task, start)
                 if "failure" in answer:
                     self._report.say(f"{task.title}: a cache mount begins empty, {answer['failure']}")
+
+    def _keep(
+        self, state: _StageState, work: object, config: dict[str, Any], directory: str, error: DaemonlessError
+    ) -> None:
+        """Keep what a command that failed has left, if that is wanted, and have the error tell where."""
+        if not self._request.keep_failed or not isinstance(work, RunWork):
+            return
+        document = {"created": self._now(), **config, "history": state.history}
+        try:
+            name = self._steps.keep(work, document, state.layers, directory, self._warn)
+        except (DaemonlessError, OSError) as problem:
+            self._warn(f"nothing was kept of what the step has left: {problem}")
+            return
+        if name:
+            error.hint = f"look at what it left: daemonless start -ai {name}"
 
     def _job(self, task: TaskName, start: Callable[[int], Any]) -> Job:
         return Job(start=start, output=lambda data: self._report.printed(task, data))

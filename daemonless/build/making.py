@@ -121,7 +121,11 @@ class Workshop:
             )
         )
         if status:
-            raise DaemonlessError(f"the command failed with exit status {status}", exit_status=status)
+            raise DaemonlessError(
+                f"the command failed with exit status {status}",
+                "to look at what it left, build with: --on-error keep",
+                exit_status=status,
+            )
 
     def _tree(self, origin: Origin) -> Layers | Directory:
         """Return what a mount of RUN takes from an origin."""

@@ -34,6 +34,7 @@ class BuildRequest(Record):
     use_cache: bool = True
     inline_cache: bool = False  # the image says by which steps its layers were made
     uncached_stages: tuple[str, ...] = ()  # --no-cache-filter
+    keep_failed: bool = False  # as a container, what a RUN that fails has left
     jobs: int = 2  # processes at a time
     epoch: int | None = None  # seconds; of everything that tells when it was made
     times: Times | None = None  # of the files in new layers

@@ -131,8 +131,7 @@ class Steps:
 
         found = {}
         for source in fetching.remote_sources(work):
-            self._count += 1
-            directory = f"{self._directory}/{self._count}"
+            directory = self.new_directory()
 
             def start(_: int, source: str = source, directory: str = directory) -> Task:
                 return Task(lambda: fetching.fetch_into(source, work, directory), fork_plain)
@@ -154,8 +153,7 @@ class Steps:
         origin = prepared.origins.get(work.from_) if isinstance(work, CopyWork) else None
         if not isinstance(work, CopyWork) or origin is None or origin.context is not None:
             return None
-        self._count += 1
-        target = f"{self._directory}/{self._count}"
+        target = self.new_directory()
         caller = os.getpid()
 
         def read() -> str:
@@ -170,18 +168,26 @@ class Steps:
 
         return start
 
+    def new_directory(self) -> str:
+        """Return the path of a directory for one step, which is not there yet."""
+        self._count += 1
+        return f"{self._directory}/{self._count}"
+
     def starter(
-        self, step: Step, prepared: Prepared, lowers: tuple[str, ...], config: dict[str, Any]
+        self,
+        step: Step,
+        prepared: Prepared,
+        lowers: tuple[str, ...],
+        config: dict[str, Any],
+        directory: str,
     ) -> Callable[[int], Task]:
         """Return what starts the step's process, given where its command prints.
 
-        `config` is the config document the step works with. The process returns a Made as JSON; a
-        command that fails is a DaemonlessError with its exit status.
+        `config` is the config document the step works with, `directory` one of `new_directory`. The
+        process returns a Made as JSON; a command that fails is a DaemonlessError with its exit status.
         """
         from daemonless.build import making  # noqa: PLC0415 - a build that makes nothing saves 40 ms
 
-        self._count += 1
-        directory = f"{self._directory}/{self._count}"
         workshop = making.Workshop(
             self._paths, self._id_map, self._lease, self._sources, self._settings, self._times
         )
@@ -194,3 +200,32 @@ class Steps:
             directory=directory,
         )
         return lambda output: workshop.start(order, output)
+
+    def keep(
+        self,
+        work: RunWork,
+        config: dict[str, Any],
+        layers: list[StepLayer],
+        directory: str,
+        warn: Callable[[str], None],
+    ) -> str:
+        """Make a container of what a command that failed has left in `directory`; return its name.
+
+        That is empty if the step has not come that far, or runs on nothing. Raises as `keeping.keep`.
+        """
+        from daemonless.build import keeping  # noqa: PLC0415 - for what fails only
+
+        upper = f"{directory}/upper"
+        if not layers or not os.path.isdir(upper):
+            return ""
+        return keeping.keep(
+            self._paths,
+            self._id_map,
+            self._lease,
+            work=work,
+            config=config,
+            layers=layers,
+            base=self._settings.request,
+            upper=upper,
+            warn=warn,
+        )

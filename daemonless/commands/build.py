@@ -58,6 +58,7 @@ def build(
     output: building.Output = None,
     load: building.Load = False,
     push: building.Push = False,
+    on_error: building.OnError = "remove",
     check: building.Check = False,
     progress: building.Progress = "auto",
     quiet: imaging.Quiet = False,

@@ -189,6 +189,13 @@ Check = Annotated[
     bool,
     typer.Option("--check", help="Build nothing; say what in the Dockerfile is likely not meant."),
 ]
+OnError = Annotated[
+    Literal["remove", "keep"],
+    typer.Option(
+        "--on-error",
+        help="What becomes of what a RUN that fails has left; keep makes a container of it, to look inside.",
+    ),
+]
 Output = Annotated[
     list[str] | None,
     typer.Option(
