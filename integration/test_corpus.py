@@ -205,8 +205,10 @@ class World:
 
 @pytest.fixture(scope="module")
 def world(session_cli: Cli, scratch: Path, request: pytest.FixtureRequest) -> Iterator[World]:
-    wanted = [item.callspec.params["case"] for item in request.session.items if hasattr(item, "callspec")]
-    place = World(session_cli, scratch / "corpus", [case for case in wanted if isinstance(case, Case)])
+    parameters = [
+        item.callspec.params.get("case") for item in request.session.items if hasattr(item, "callspec")
+    ]
+    place = World(session_cli, scratch / "corpus", [case for case in parameters if isinstance(case, Case)])
     yield place
     place.close()
 
