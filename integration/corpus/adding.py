@@ -8,7 +8,7 @@ import hashlib
 import lzma
 import subprocess
 
-from corpus.case import STARTER, Case, archive, fifo, file, folder, link
+from corpus.case import STARTER, Case, Entry, archive, fifo, file, folder, link
 
 FROM = f"FROM {STARTER}\n"
 MEMBERS = {
@@ -31,7 +31,7 @@ def zstd(data: bytes) -> bytes:
 SERVED = {"plain.txt": PLAIN.encode(), "archive.tar.gz": gzip.compress(TAR, mtime=0), "archive.tar": TAR}
 
 
-def unpacked(top: str) -> dict[str, object]:
+def unpacked(top: str) -> dict[str, Entry]:
     """Return what is there once the archive was unpacked in a new directory."""
     names = {f"x/{name}": f"{top}/x/{name}" for name in ("one", "two")}
     found = {top: folder()}
@@ -81,7 +81,13 @@ CASES = [
         FROM + "ADD x.tar /a/\n",
         {"x.tar": archive({"f": file("f", xattrs={"user.note": "n"})})},
     ),
-    Case("add-an-archive-with-an-owner", FROM + "ADD --chown=9:9 x.tar /a/\n", {"x.tar": TAR}),
+    Case(
+        "add-an-archive-with-an-owner",
+        FROM + "ADD --chown=9:9 x.tar /a/\n",
+        {"x.tar": TAR},
+        buildah="leaves the owners of the archive",
+        tree={name: entry._replace(owner=(9, 9)) for name, entry in unpacked("a").items()},
+    ),
     Case("copy-does-not-unpack", FROM + "COPY x.tar.gz /a/\n", {"x.tar.gz": gzip.compress(TAR, mtime=0)}),
     Case(
         "add-does-not-unpack-if-told",
