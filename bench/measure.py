@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from build import Builds
 from content import Registry, debian, layered, small
 from subjects import Bubblewrap, Daemonless, Podman, Subject, User, processes_of, pss, tree_of
 
@@ -243,6 +244,9 @@ class Bench:
                 subject.remove_all()
             yield row
 
+    def build(self) -> Iterator[Row]:
+        yield from Builds(self).rows(Row)
+
     def fresh_directory(self) -> Path:
         """Return a new directory for storage: files made after deletions are slow on ext4."""
         self._fresh += 1
@@ -258,7 +262,7 @@ class Bench:
         self.registry.close()
 
 
-ROWS = ("run", "detached", "exec", "ps", "stopped", "burst", "pull", "push", "logs", "memory")
+ROWS = ("run", "detached", "exec", "ps", "stopped", "burst", "pull", "push", "build", "logs", "memory")
 
 
 def describe(user: User, ours: str) -> str:
