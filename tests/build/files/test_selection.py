@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from copies import listing, work
 
 from daemonless.build.selection import select
 from daemonless.dockerfile.ignore import parse_ignore
-from daemonless.errors import NotFound, UsageError
+from daemonless.errors import DaemonlessError, NotFound, UsageError
 
 FILES = [
     *("a.txt", "b.txt", "c.md", "x/a.txt", "x/b.md", "x/y/a.txt", "x/y/z/deep.txt", "w/a.txt"),
@@ -197,3 +199,14 @@ def test_parents_do_not_follow_links(context, taken):
     assert taken("link", parents=True) == {"link"}
     with pytest.raises(NotFound):
         taken("link/a.txt", parents=True)
+
+
+def test_what_is_hidden_is_not_even_listed(context, taken):
+    (context / "secret").mkdir(mode=0o000)
+    try:
+        assert "a.txt" in taken(".", ignore=parse_ignore(b"secret\n"))
+        if os.geteuid():
+            with pytest.raises(DaemonlessError, match="cannot read secret: Permission denied"):
+                taken(".")
+    finally:
+        (context / "secret").chmod(0o700)
