@@ -43,9 +43,16 @@ if TYPE_CHECKING:
 
 
 def main(args: Args) -> int:
-    """Build the image and print its id."""
+    """Build the image, or one for each platform and a list of them, and print its id."""
+    platforms = [platform for platform in (args.platform or "").split(",") if platform]
     try:
-        built = _build(args)
+        with Lease(args.paths.data) as lease:
+            if len(platforms) > 1 or args.manifest:
+                from daemonless.actions.build_list import build_list  # noqa: PLC0415 - seldom asked for
+
+                print(build_list(args, platforms, lease, _build).partition(":")[2])
+                return 0
+            built = _build(args, lease)
     except DockerfileError as error:
         excerpt = error.excerpt()
         if excerpt:
@@ -56,8 +63,11 @@ def main(args: Args) -> int:
     return 0
 
 
-def _build(args: Args) -> Finished | None:
-    """Build the image and return it; None if none is to be had from the store."""
+def _build(args: Args, lease: Lease, *, listed: bool = True) -> Finished | None:
+    """Build the image and return it; None if none is to be had from the store.
+
+    Unless it is `listed`, nobody but the holder of the lease can come by it.
+    """
     tags = tuple(new_reference(name) for name in args.tag)
     outputs = _outputs(args, tags)
     caches = Caches(args, _arguments(args))
@@ -72,7 +82,7 @@ def _build(args: Args) -> Finished | None:
         return image
 
     named = [parse_named(text) for text in args.build_context]
-    with Lease(args.paths.data) as lease, Workspace(args.paths.data) as workspace:
+    with Workspace(args.paths.data) as workspace:
         staging = f"{workspace.path}/context"
         context = open_context(
             args.context or ".", staging, file=args.file or "", ignore_file=args.ignorefile or ""
@@ -82,7 +92,7 @@ def _build(args: Args) -> Finished | None:
             report.warn(line)
         request = _request(args, context).replace(
             tags=outputs.tags if outputs else tags,
-            listed=outputs is None or outputs.is_listed,
+            listed=listed and (outputs is None or outputs.is_listed),
             inline_cache=caches.is_inline,
         )
         steps = Steps(
@@ -118,6 +128,8 @@ def _build(args: Args) -> Finished | None:
         caches.save(builder, id_map)
     sources.save()
     _write_results(args, request, built)
+    if not listed:
+        return built
     if not request.listed:
         return None
     names = [str(reference) for reference in request.tags]

@@ -7,7 +7,7 @@ from typing import Any
 
 from daemonless import jsonio
 from daemonless.errors import Conflict, NotFound
-from daemonless.images.entries import Entry, make_entry, names_of
+from daemonless.images.entries import Entry, make_entry, names_of, without_name
 from daemonless.images.lists import ImageList, Member, add_member, changed_notes, encode, load_list, new_notes
 from daemonless.images.store import ImageStore
 from daemonless.oci.image import Descriptor
@@ -15,26 +15,34 @@ from daemonless.oci.reference import Reference
 
 
 def create_list(
-    store: ImageStore, reference: Reference, document: dict[str, Any], members: Iterable[Member] = ()
+    store: ImageStore,
+    reference: Reference | None,
+    document: dict[str, Any],
+    members: Iterable[Member] = (),
+    *,
+    replace: bool = False,
 ) -> ImageList:
     """Make a list of what `document` names, and of `members`, all of which has been leased.
 
-    Raises Conflict if the name is in use, InvalidData for a document that is none.
+    Without a reference it has no name. With `replace` it takes the name from what has it; else raises
+    Conflict. Raises InvalidData for a document that is none.
     """
-    name = str(reference)
+    name = str(reference) if reference else ""
     members = tuple(members)
     for member in members:
         add_member(document, member)
     store.blobs.sweep()
     with store.lock():
         entries = store.entries()
-        if any(entry.name == name for entry in entries):
+        if replace:
+            entries = without_name(entries, name)
+        elif reference and any(entry.name == name for entry in entries):
             raise Conflict(
                 f"{name} is already in use", f"another name, or: daemonless manifest rm {reference.familiar}"
             )
         new = _entry(store, document, name, changed_notes(new_notes(), document, members))
         store.write([*entries, new])
-        return load_list(new, (name,), store.blobs.read(new.digest))
+        return load_list(new, (name,) if name else (), store.blobs.read(new.digest))
 
 
 def change_list(

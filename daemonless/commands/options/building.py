@@ -14,6 +14,24 @@ Tag = Annotated[
     list[str] | None,
     typer.Option("--tag", "-t", metavar="NAME", help="Name the image; repeatable.", rich_help_panel=_IMAGE),
 ]
+Manifest = Annotated[
+    str | None,
+    typer.Option(
+        "--manifest",
+        metavar="LIST",
+        help="Put the image on this list of images, which is made if it is not there.",
+        rich_help_panel=_IMAGE,
+    ),
+]
+Platform = Annotated[
+    str | None,
+    typer.Option(
+        "--platform",
+        metavar="OS/ARCH/VARIANT",
+        help="Build for this platform, or for several, with commas between them: then the name is a list's.",
+        rich_help_panel=_IMAGE,
+    ),
+]
 Target = Annotated[
     str | None,
     typer.Option(

@@ -1,0 +1,76 @@
+"""build for several platforms, and onto lists of images."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from conftest import Registry
+from harness import Cli
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """A context whose image needs nothing to be run for it."""
+    (tmp_path / "Dockerfile").write_text(
+        "FROM scratch\nARG TARGETPLATFORM\nARG TARGETARCH\nCOPY <<EOF /for\n$TARGETARCH\nEOF\n"
+        "LABEL for=$TARGETPLATFORM\n"
+    )
+    return tmp_path
+
+
+def platforms(cli: Cli, name: str) -> list[str]:
+    found = json.loads(cli("manifest", "inspect", name).stdout)["manifests"]
+    return [
+        "/".join(filter(None, map(each["platform"].get, ("os", "architecture", "variant")))) for each in found
+    ]
+
+
+def test_a_name_for_several_platforms_is_a_list(cli: Cli, place: Path, registry: Registry) -> None:
+    name = f"{registry.address}/multi:1"
+    before = cli("images", "--all", "--quiet").lines
+    built = cli("build", "--platform", "linux/amd64,linux/arm64/v8", "-t", name, "-t", "multi:2", str(place))
+    assert re.fullmatch(r"[0-9a-f]{64}\n", built.stdout)
+    assert platforms(cli, name) == platforms(cli, "multi:2") == ["linux/amd64", "linux/arm64/v8"]
+    assert "#1 [1/2] FROM scratch" in built.stderr
+    assert cli.inspect(name, "{{.Architecture}} {{.Config.Labels}}") == "amd64 map[for:linux/amd64]"
+    cli("manifest", "push", "--quiet", name)
+    other = cli("pull", "--quiet", "--platform", "linux/arm64", name).stdout.strip()
+    assert cli.inspect(other, "{{.Architecture}} {{.Config.Labels}}") == "arm64 map[for:linux/arm64/v8]"
+    cli("rmi", "--force", other)
+    cli("build", "--platform", "linux/amd64,linux/riscv64", "-t", "multi:2", str(place))
+    assert platforms(cli, "multi:2") == ["linux/amd64", "linux/riscv64"]
+    for listed in (name, "multi:2"):
+        cli("manifest", "rm", listed, status=None)
+    cli("image", "prune", "--force")
+    assert set(cli("images", "--all", "--quiet").lines) <= set(before)
+
+
+def test_an_image_is_put_on_a_list(cli: Cli, place: Path, tmp_path: Path) -> None:
+    for platform in ("linux/amd64", "linux/s390x"):
+        cli(
+            "build",
+            "--platform",
+            platform,
+            "--manifest",
+            "gathered:1",
+            "--iidfile",
+            f"{tmp_path}/iid",
+            str(place),
+        )
+    assert platforms(cli, "gathered:1") == ["linux/amd64", "linux/s390x"]
+    assert (tmp_path / "iid").read_text().startswith("sha256:")
+    cli("manifest", "rm", "gathered:1")
+
+
+def test_what_only_one_image_can_have_is_refused(cli: Cli, place: Path) -> None:
+    both = ("--platform", "linux/amd64,linux/arm64")
+    assert "--output takes one image" in cli("build", *both, "-o", "out", str(place), status=125).stderr
+    text = (place / "Dockerfile").read_text()
+    assert "can be read once" in cli("build", *both, "-", input=text, status=125).stderr
+    assert (
+        "is not a platform"
+        in cli("build", "--platform", "linux/amd64,no/such/thing/x", str(place), status=125).stderr
+    )
