@@ -91,7 +91,7 @@ class Builder:
         below = changes.pop("on", ())
         return RunJob(
             paths=self.paths,
-            id_map=ids(),
+            id_map=changes.pop("id_map", ids()),
             work=RunWork(**work),
             config=changes.pop("config", {}),
             layers=changes.pop("layers", Layers(lowers=(*(each.upper for each in below), self.base))),

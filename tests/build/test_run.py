@@ -12,8 +12,12 @@ from runs import OFFLINE, Builder, as_root, finish, in_background
 from daemonless.build.runjob import Layers
 from daemonless.build.running import run
 from daemonless.containers.request import Device, Network
+from daemonless.dockerfile.steps import RunMount
 from daemonless.errors import CommandNotExecutable, CommandNotFound, SetupFailed, Unsupported, UsageError
 from daemonless.isolation import cgroups
+from daemonless.isolation.userns import IdMap
+
+CACHE = RunMount(type="cache", target="/c", id="of a test")
 
 
 def test_what_the_command_changes_is_in_upper_and_nothing_else(build: Builder) -> None:
@@ -232,6 +236,20 @@ def test_a_volatile_overlay_is_as_good_as_another(build: Builder) -> None:
 def test_an_unknown_user_is_an_error(build: Builder) -> None:
     with pytest.raises(SetupFailed, match="unable to find user nobody2"):
         build(config={"config": {"User": "nobody2"}})
+
+
+def test_a_user_with_a_single_id(build: Builder) -> None:
+    uid, gid = os.getuid(), os.getgid()
+    single = IdMap(uids=((0, uid, 1),), gids=((0, gid, 1),), key="single")
+    job = build.job("id -u; touch /f /c/f; chown 1 /f", id_map=single, mounts=(CACHE,))
+    status, text = finish(in_background(job))
+    assert status == 1
+    assert text.splitlines()[0] == "0"
+    assert "chown: /f: Invalid argument" in text
+    job = build.job("ls /c", id_map=single, mounts=(CACHE,))
+    assert finish(in_background(job)) == (0, "f\n")
+    with pytest.raises(SetupFailed, match="a file cannot be given to 1:0: the id is not mapped"):
+        build("true", id_map=single, mounts=(CACHE.replace(id="other", uid=1),))
 
 
 def test_it_dies_with_its_step(build: Builder) -> None:
