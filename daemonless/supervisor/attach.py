@@ -140,8 +140,12 @@ def hold_signals() -> None:
     _signal.pthread_sigmask(_signal.SIG_BLOCK, _PROXIED_SIGNALS)
 
 
-def pass_signals_on(pidfd: int) -> None:
-    """Hand the signals this process gets, and those held, to the process of `pidfd` from now on."""
+def pass_signals_on(pidfd: int) -> int:
+    """Hand the signals this process gets, and those held, to the process of `pidfd` from now on.
+
+    Returns what to poll beside everything else, and to `wake` from: a signal that comes just before
+    poll(2) does not interrupt it, and its handler would wait as long as nothing else happens.
+    """
 
     def proxy(number: int, _frame: object) -> None:
         try:
@@ -151,7 +155,19 @@ def pass_signals_on(pidfd: int) -> None:
 
     for number in _PROXIED_SIGNALS:
         _signal.signal(number, proxy)
+    woken, waker = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    _signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
     _signal.pthread_sigmask(_signal.SIG_UNBLOCK, _PROXIED_SIGNALS)
+    return woken
+
+
+def wake(woken: int) -> None:
+    """Empty what `pass_signals_on` returned: the handlers have run."""
+    try:
+        while os.read(woken, 512):
+            pass
+    except BlockingIOError:
+        pass
 
 
 def follow_window(copy_size: Callable[[int], None]) -> None:
@@ -198,8 +214,7 @@ class _Session:
         self.keys = DetachKeys(streams.detach_keys if streams.terminal else b"")
         self.status: int | None = None
         socket.setblocking(False)
-        if streams.proxy_signals:
-            pass_signals_on(pidfd)
+        self.woken = pass_signals_on(pidfd) if streams.proxy_signals else -1
 
     def send_size(self, fd: int) -> None:
         """Give the container the size of the terminal `fd`."""
@@ -211,6 +226,8 @@ class _Session:
 
     def run(self) -> int:
         poll = select.poll()
+        if self.woken >= 0:
+            poll.register(self.woken, select.POLLIN)
         while self.status is None:
             poll.register(self.socket.fileno(), select.POLLIN | (select.POLLOUT if self.pending else 0))
             if self.reading and not self.pending:
@@ -221,6 +238,8 @@ class _Session:
                 except KeyError:
                     pass
             events = dict(poll.poll())
+            if self.woken in events:
+                wake(self.woken)
             if self.pending and events.get(self.socket.fileno(), 0) & select.POLLOUT:
                 self._send_input(self.pending)
             if events.get(self.socket.fileno(), 0) & ~select.POLLOUT:

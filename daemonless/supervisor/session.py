@@ -10,7 +10,7 @@ import tty
 
 from daemonless.files import write_all
 from daemonless.isolation.enter import Entered
-from daemonless.supervisor.attach import DetachKeys, follow_window, pass_signals_on
+from daemonless.supervisor.attach import DetachKeys, follow_window, pass_signals_on, wake
 from daemonless.supervisor.protocol import CHUNK
 
 TYPE_CHECKING = False
@@ -88,7 +88,7 @@ class _Session:
         self.pending = b""
         for fd in {*self.outputs, self.stdin} - {-1}:
             os.set_blocking(fd, False)
-        pass_signals_on(self.pidfd)
+        self.woken = pass_signals_on(self.pidfd)
         if self.console >= 0:
             follow_window(self._copy_size)
 
@@ -101,6 +101,7 @@ class _Session:
         while not ended:
             poll = select.poll()
             poll.register(self.pidfd, select.POLLIN)
+            poll.register(self.woken, select.POLLIN)
             for fd in self.outputs:
                 poll.register(fd, select.POLLIN)
             if self.reading and not self.pending:
@@ -110,6 +111,8 @@ class _Session:
                 poll.register(self.stdin, select.POLLOUT | reads)
             events = dict(poll.poll())
             ended = self.pidfd in events
+            if self.woken in events:
+                wake(self.woken)
             for fd in [fd for fd in self.outputs if events.get(fd, 0) & ~select.POLLOUT]:
                 self._copy_output(fd)
             if self.pending and self.stdin in events:
