@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import stat
 import subprocess
 import tarfile
@@ -218,6 +219,73 @@ def test_a_failed_build_leaves_no_file(cli: Cli, place: Place, tmp_path: Path) -
 def test_what_is_no_output(cli: Cli, place: Place, words: list[str], said: str) -> None:
     options = [option for word in words for option in ("-o", word)]
     assert said in cli("build", *options, str(place("FROM BASE\n")), status=125).stderr
+
+
+# --- layers -------------------------------------------------------------------------------------
+
+SQUASHED = """\
+FROM BASE AS first
+RUN mkdir -p /a/old /b && echo 1 > /a/old/x && echo 2 > /b/kept && ln /b/kept /b/hard && mkfifo /b/f
+RUN rm -r /a/old && mkdir /a/old && echo new > /a/old/y && chmod 700 /a/old && ln -s y /a/old/l
+FROM first
+RUN rm /bin/ls && echo 3 >> /a/old/y && rm -r /a/old && echo file > /a/old && chown 3:4 /b
+COPY Dockerfile /b/t2
+RUN rmdir /tmp 2>/dev/null; mkdir -p /tmp/deep/er && chmod 1777 /tmp && rm /b/t2
+ENV LAST=yes
+"""
+LIST = """
+cd /
+find a b bin tmp | sort | while read f; do
+    if [ -h $f ]; then echo $f "$(readlink $f)"
+    elif [ -d $f ]; then stat -c '%n %A %u:%g %Y' $f
+    elif [ -f $f ]; then stat -c "%n %A %u:%g %h $(md5sum < $f) %Y" $f
+    else stat -c '%n %A %u:%g %h %Y' $f; fi
+done
+"""
+
+
+def shown(cli: Cli, name: str) -> list[str]:
+    """Return what can be seen of an image's files: names, modes, owners, links, times and contents."""
+    return cli("run", "--rm", "--network=none", name, "/bin/busybox", "sh", "-c", LIST).lines
+
+
+@pytest.mark.parametrize(("option", "layers"), [("--squash", 2), ("--squash-all", 1), ("--layers=false", 2)])
+def test_squash(fresh: Cli, place: Place, option: str, layers: int) -> None:
+    """The same files and the same config in fewer layers; what has gone is not in them."""
+    directory = str(place(SQUASHED))
+    fresh("build", "--tag", "plain", directory)
+    built = fresh("build", option, "--tag", "squashed", directory)
+    assert "[squash] " in built.stderr
+    assert len(json.loads(fresh.inspect("squashed", "{{json .RootFS.Layers}}"))) == layers
+    if option == "--layers=false":
+        assert "CACHED" not in built.stderr
+        drop = re.compile(r" \d+$")  # made anew, at another time
+        assert [drop.sub("", line) for line in shown(fresh, "squashed")] == [
+            drop.sub("", line) for line in shown(fresh, "plain")
+        ]
+    else:
+        assert shown(fresh, "squashed") == shown(fresh, "plain")
+        assert fresh("build", option, directory).stdout == built.stdout
+    assert fresh.inspect("squashed", "{{json .Config}}") == fresh.inspect("plain", "{{json .Config}}")
+    history = fresh("history", "--no-trunc", "--format", "{{.CreatedBy}} {{.Size}}", "squashed").lines
+    assert any(line.startswith("RUN /bin/sh -c rm /bin/ls") for line in history)
+    assert len(history) == len(fresh("history", "--quiet", "plain").lines) + 1
+
+
+def test_squash_of_one_layer_is_none(cli: Cli, place: Place) -> None:
+    directory = str(place("FROM BASE\nRUN touch /only\n"))
+    plain = cli("build", directory)
+    squashed = cli("build", "--squash", directory)
+    assert squashed.stdout == plain.stdout
+    assert "[squash]" not in squashed.stderr
+
+
+def test_options_of_other_builders(cli: Cli, place: Place) -> None:
+    built = cli(
+        *("build", "--rm", "--force-rm=false", "--compress", "--disable-content-trust", "--builder", "mine"),
+        *("--isolation=chroot", "--layers", "--rm=false", str(place("FROM BASE\n"))),
+    )
+    assert "Warning" not in built.stderr
 
 
 # --- registries ---------------------------------------------------------------------------------

@@ -120,6 +120,8 @@ class Builder:
     def build(self) -> Finished:
         """Run what was planned and return the image. Raises DockerfileError or OSError."""
         self.run()
+        if self._request.squash:
+            self._squash(self._stages[self._target])
         return self._finish()
 
     def run(self) -> None:
@@ -129,8 +131,12 @@ class Builder:
 
     def perform(self, title: str, work: Callable[[], list[str]]) -> None:
         """Do something with the result in a process of its own; the lines it returns are warnings."""
+        for line in perform(self._report, self._new_task(title), work):
+            self._report.warn(line)
+
+    def _new_task(self, title: str) -> TaskName:
         self._tasks += 1
-        perform(self._report, TaskName(number=self._tasks, title=title), work)
+        return TaskName(number=self._tasks, title=title)
 
     def used(self, *, everything: bool) -> list[CachedStep]:
         """Return the steps, once they have run: of all stages, or of what the target consists of."""
@@ -242,9 +248,7 @@ class Builder:
         if state.base is None:
             titles = {_FROM: f"FROM {self._bases[state.stage.index][0]}", **titles}
         for position, (index, text) in enumerate(titles.items(), 1):
-            self._tasks += 1
-            title = f"[{label}{position}/{len(titles)}] {text}"
-            state.tasks[index] = TaskName(number=self._tasks, title=title)
+            state.tasks[index] = self._new_task(f"[{label}{position}/{len(titles)}] {text}")
 
     # --- running ------------------------------------------------------------------------------
 
@@ -472,6 +476,38 @@ class Builder:
             document = {**self._config(self._stages[state.base])}
             document.pop("config")
         return {**document, "config": dict(state.evaluated.config)}
+
+    def _squash(self, state: _StageState) -> None:
+        """Make one layer of the stage's, or of those that are not its base image's; the history stays."""
+        image = self._base_image(state)
+        below = state.layers[: len(image.layers)] if image and self._request.squash == "new" else []
+        layers = state.layers[len(below) :]
+        if len(layers) < 2:
+            return
+        task = self._new_task(f"[squash] {len(layers)} layers")
+        parts = [[layer.diff_id for layer in part] for part in (below, layers)]
+        key = sha256(jsonio.dumps([_KEY_VERSION, "squash", *parts]).encode()).hexdigest()
+        known = self._cache.find(key) if self._request.use_cache else None
+        if isinstance(known, CachedStep) and known.layer:
+            self._report.done(task, "CACHED")
+            layer, created = known.layer, known.created if self._request.epoch is None else self._now()
+        else:
+            made = Made.from_json(perform(self._report, task, self._steps.merger(below, layers)))
+            for line in made.warnings:
+                self._report.warn(line)
+            layer, created = made.layer, self._now()
+        text = f"squash {len(layers)} layers"
+        self._cache.add(self._target, CachedStep(key=key, text=text, created=created, layer=layer))
+        entries = len(image.config.get("history") or []) if image and below else 0
+        emptied = [{**entry, "empty_layer": True} for entry in state.history[entries:]]
+        entry = {"created": created, "comment": f"{len(layers)} layers as one"}
+        state.layers, state.created = [*below, layer], created
+        state.history = [*state.history[:entries], *emptied, entry]
+
+    def _base_image(self, state: _StageState) -> Image | None:
+        while state.base is not None:
+            state = self._stages[state.base]
+        return state.image
 
     def _finish(self) -> Finished:
         state = self._stages[self._target]

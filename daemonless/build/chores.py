@@ -15,24 +15,22 @@ if TYPE_CHECKING:
     from daemonless.build.report import Report
 
 
-def perform(report: Report, task: TaskName, work: Callable[[], list[str]]) -> None:
-    """Do `work` in a process of its own, and report on it; the lines it returns are warnings.
-
-    Raises what it raises.
-    """
+def perform(report: Report, task: TaskName, work: Callable[[], Any]) -> Any:
+    """Do `work` in a process of its own, and report on it; return or raise what it does, a JSON value."""
+    results = []
 
     def routine() -> Generator[Job | int, Any, None]:
         report.started(task)
         try:
-            told = yield Job(
+            result = yield Job(
                 start=lambda output: Task(work, fork_plain), output=lambda data: report.printed(task, data)
             )
         except DaemonlessError as error:
             report.failed(task, error.message)
             raise
-        for line in told:
-            report.warn(line)
+        results.append(result)
         report.done(task)
 
     report.planned(1)
     Scheduler(1, report.tick).run({0: routine()})
+    return results[0]

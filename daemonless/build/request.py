@@ -31,6 +31,7 @@ class BuildRequest(Record):
     labels: tuple[tuple[str, str], ...] = ()
     annotations: tuple[tuple[str, str], ...] = ()
     format: str = "oci"  # or docker
+    squash: str = ""  # new or all: make one layer of those that are new, or of all
     use_cache: bool = True
     inline_cache: bool = False  # the image says by which steps its layers were made
     uncached_stages: tuple[str, ...] = ()  # --no-cache-filter

@@ -24,10 +24,11 @@ from daemonless.build.trees import Tree
 from daemonless.build.viewing import layers_tree
 from daemonless.config import Paths
 from daemonless.dockerfile.steps import CopyWork, RunMount, RunWork, Step
-from daemonless.images.buildcache import StepLayer, layer_from_json
+from daemonless.images.buildcache import StepLayer, layer_from_json, layer_to_json
 from daemonless.images.leases import Lease
 from daemonless.isolation.task import Task, die_with, fork_plain, mapped
 from daemonless.isolation.userns import IdMap
+from daemonless.layers.store import LayerStore
 from daemonless.record import Record
 
 TYPE_CHECKING = False
@@ -200,6 +201,23 @@ class Steps:
             directory=directory,
         )
         return lambda output: workshop.start(order, output)
+
+    def merger(self, below: list[StepLayer], layers: list[StepLayer]) -> Callable[[], dict[str, Any]]:
+        """Return what makes one layer of several, to lie on those `below`; it returns a Made as JSON."""
+        unpacked = LayerStore(self._paths.data, self._id_map.key)
+        lowers = tuple(unpacked.path(layer.diff_id) for layer in reversed(below))
+        merged = [unpacked.path(layer.diff_id) for layer in layers]
+        directory = self.new_directory()
+
+        def work() -> dict[str, Any]:
+            from daemonless.build.merging import merge  # noqa: PLC0415 - few builds do
+            from daemonless.build.publishing import Publisher  # noqa: PLC0415 - as above
+
+            publisher = Publisher(self._paths, self._id_map, self._lease)
+            layer, filled = merge(publisher, directory, lowers, merged, self._times)
+            return {"layer": layer_to_json(layer), "warnings": filled.warnings, "changed": ()}
+
+        return work
 
     def keep(
         self,

@@ -207,6 +207,26 @@ Check = Annotated[
     bool,
     typer.Option("--check", help="Build nothing; say what in the Dockerfile is likely not meant."),
 ]
+Layers = Annotated[
+    bool,
+    typer.Option(
+        "--layers/--no-layers",
+        help="Keep a layer for each step; without, all steps are made anew, and one layer of them.",
+        rich_help_panel=_IMAGE,
+    ),
+]
+Squash = Annotated[
+    bool,
+    typer.Option(
+        "--squash", help="Make one layer of all that are not the base image's.", rich_help_panel=_IMAGE
+    ),
+]
+SquashAll = Annotated[
+    bool,
+    typer.Option(
+        "--squash-all", help="Make one layer of all, the base image's included.", rich_help_panel=_IMAGE
+    ),
+]
 OnError = Annotated[
     Literal["remove", "keep"],
     typer.Option(
@@ -272,4 +292,32 @@ Cpus = Annotated[
         help="Let each RUN use so much of the processors, such as 1.5.",
         rich_help_panel="Limits",
     ),
+]
+
+# What other builders need and this one does not. Scripts give them, and nothing follows from them.
+Remove = Annotated[bool, typer.Option("--rm", help="Accepted: a step leaves no container.", hidden=True)]
+ForceRemove = Annotated[
+    bool, typer.Option("--force-rm", help="Accepted: a step leaves no container.", hidden=True)
+]
+Compress = Annotated[
+    bool, typer.Option("--compress", help="Accepted: the context is not sent anywhere.", hidden=True)
+]
+DisableCompression = Annotated[
+    bool,
+    typer.Option(
+        "--disable-compression",
+        "-D",
+        help="Accepted: layers are compressed while they are made.",
+        hidden=True,
+    ),
+]
+DisableContentTrust = Annotated[
+    bool, typer.Option("--disable-content-trust", help="Accepted: there is none.", hidden=True)
+]
+BuilderName = Annotated[
+    str | None, typer.Option("--builder", metavar="NAME", help="Accepted: there is one.", hidden=True)
+]
+Isolation = Annotated[
+    str | None,
+    typer.Option("--isolation", metavar="KIND", help="Accepted: RUN is isolated as `run` is.", hidden=True),
 ]
