@@ -9,21 +9,38 @@ from __future__ import annotations
 
 import os
 import ssl
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 
 from daemonless.errors import UsageError
 
-# The system's bundle: requests brings its own, which does not know an administrator's CAs.
 _BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem")
 
 
 class Trust:
-    """A TLS context, and the `verify` value requests wants to go with it."""
+    """What connections with TLS are made with."""
 
-    def __init__(self, context: ssl.SSLContext, verify: bool | str) -> None:
-        self.context = context
-        self.verify = verify
+    def __init__(self, context: ssl.SSLContext, bundle: str = "") -> None:
+        self._context = context
+        self._bundle = bundle
+        self._lock = threading.Lock()
+
+    @property
+    def context(self) -> ssl.SSLContext:
+        """The TLS context; all authorities are read when it is first asked for, which takes 10 ms and more.
+
+        Raises UsageError for an unreadable file of them.
+        """
+        with self._lock:
+            bundle, self._bundle = self._bundle, ""
+            if bundle:
+                try:
+                    is_directory = os.path.isdir(bundle)
+                    self._context.load_verify_locations(**{"capath" if is_directory else "cafile": bundle})
+                except (OSError, ssl.SSLError) as error:
+                    raise UsageError(f"cannot use the certificates in {bundle}: {error}") from None
+        return self._context
 
 
 def load_trust(
@@ -49,14 +66,14 @@ def load_trust(
     if not tls_verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-        return Trust(context, False)
+        return Trust(context)
     given = env.get("REQUESTS_CA_BUNDLE") or env.get("SSL_CERT_FILE")
     bundle = given or next((path for path in _BUNDLES if os.path.exists(path)), None)
     if given and not os.path.exists(given):
         raise UsageError(f"cannot read the CA file {given}", "look at SSL_CERT_FILE and REQUESTS_CA_BUNDLE")
     for name in filter(None, env.get("SSL_CERT_DIR", "").split(":")):
         _load_authorities(context, Path(name))
-    return Trust(context, bundle or True)
+    return Trust(context, bundle or "")
 
 
 def _directories(host: str, env: Mapping[str, str], system: str) -> list[Path]:

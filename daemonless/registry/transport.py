@@ -10,32 +10,26 @@ a server of their own.
 
 from __future__ import annotations
 
+import socket
 import ssl
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from http.cookiejar import DefaultCookiePolicy
-from typing import Any, Protocol, TypeVar
+from http.client import HTTPException
+from typing import Protocol
 from urllib.parse import urljoin, urlsplit
-
-import requests
-import requests.adapters
-import urllib3
 
 from daemonless import __version__
 from daemonless.errors import InvalidData
 from daemonless.record import Record
+from daemonless.registry.connections import Answer, Connections, ProxyFailed
 from daemonless.registry.errors import Refused, RegistryError, Unreachable, Untrusted, redact_url
 from daemonless.registry.retry import LATER, Attempts, Retry
 from daemonless.registry.tls import Trust
 
 MAX_REDIRECTS = 5
-CONNECT_TIMEOUT = 10.0  # seconds
-READ_TIMEOUT = 60.0  # seconds without a single byte
-SEND_BLOCK = 1 << 18  # bytes of a streamed body in memory
 
 _IDEMPOTENT = ("GET", "HEAD", "PUT", "DELETE")
 _REDIRECTS = frozenset((301, 302, 303, 307, 308))
-_E = TypeVar("_E", bound=BaseException)
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -151,7 +145,7 @@ def origin(url: str) -> tuple[str, str, int]:
 
 
 class HttpTransport:
-    """A Transport on requests. May be used by several threads at once."""
+    """A Transport over the network. May be used by several threads at once."""
 
     def __init__(
         self,
@@ -163,19 +157,11 @@ class HttpTransport:
         self._debug = debug
         self._attempts = attempts
         self._answered = False  # a registry that never did is not asked again: it may be misspelt
-        self._session = requests.Session()
-        self._session.headers.clear()
-        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        self._session.auth = _no_auth  # otherwise requests takes credentials from ~/.netrc
-        self._verify = trust.verify
-        self._session.mount("http://", _Adapter())
-        self._session.mount("https://", _TlsAdapter(trust))
-        if not trust.verify:
-            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
+        self._connections = Connections(lambda: trust.context)
 
     def close(self) -> None:
         """Close all connections."""
-        self._session.close()
+        self._connections.close()
 
     def send(self, request: Request) -> Response:
         """Send a request, follow its redirects, retry where the status or a lost connection allows.
@@ -216,30 +202,24 @@ class HttpTransport:
             response.close()
 
     def _send_once(self, request: Request) -> Response:
-        headers = {"User-Agent": f"daemonless/{__version__}", "Accept-Encoding": "identity"}
-        body = _Sent(request.body) if isinstance(request.body, Content) else request.body or None
+        headers = {
+            "User-Agent": f"daemonless/{__version__}",
+            "Accept-Encoding": "identity",
+            **request.headers,
+        }
+        body: _Sent | bytes | None = request.body or None if isinstance(request.body, bytes) else None
+        if isinstance(request.body, Content):
+            body = _Sent(request.body)
+            headers["Content-Length"] = str(request.body.length)
         try:
             with _mapped(request.url):
-                answer = self._session.request(
-                    request.method,
-                    request.url,
-                    headers={**headers, **request.headers},
-                    data=body,
-                    allow_redirects=False,
-                    stream=True,
-                    verify=self._verify,  # said each time: REQUESTS_CA_BUNDLE beats the session's value
-                    timeout=(CONNECT_TIMEOUT, READ_TIMEOUT),
-                )
+                answer = self._connections.request(request.method, request.url, headers, body)
         finally:
             if isinstance(body, _Sent):
                 body.close()
         if self._debug:
-            self._debug(f"{request.method} {redact_url(request.url)}: {answer.status_code}")
-        return Response(answer.status_code, answer.headers, _Stream(answer), request.url)
-
-
-def _no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    return request
+            self._debug(f"{request.method} {redact_url(request.url)}: {answer.status}")
+        return Response(answer.status, answer.headers, _Stream(answer, request.url), request.url)
 
 
 def _redirected(request: Request, response: Response) -> Request:
@@ -261,20 +241,13 @@ def _redirected(request: Request, response: Response) -> Request:
 
 
 class _Sent:
-    """A Content in the shape in which requests takes a body with a Content-Length."""
+    """A Content while it is sent: exactly as long as it says."""
 
     def __init__(self, content: Content) -> None:
         self._reader = content.open()
-        self._length = self._left = content.length
+        self._left = content.length
 
-    def __len__(self) -> int:
-        return self._length
-
-    def __iter__(self) -> Iterator[bytes]:
-        while data := self.read():
-            yield data
-
-    def read(self, amount: int = SEND_BLOCK) -> bytes:
+    def read(self, amount: int, /) -> bytes:
         data = self._reader.read(min(amount, self._left))
         self._left -= len(data)
         if self._left and not data:
@@ -286,99 +259,57 @@ class _Sent:
 
 
 class _Stream:
-    """The raw body of a requests answer."""
+    """The body of an answer, with our errors."""
 
-    def __init__(self, answer: requests.Response) -> None:
+    def __init__(self, answer: Answer, url: str) -> None:
         self._answer = answer
+        self._url = url
 
     def read(self, amount: int) -> bytes:
-        with _mapped(self._answer.url):
-            # read1 returns what there is: a peer that trickles must not hold us until `amount` is full
-            data: bytes = self._answer.raw.read1(amount, decode_content=False)
-        return data
+        with _mapped(self._url, answered=True):
+            return self._answer.read(amount)
 
     def close(self) -> None:
         self._answer.close()
 
 
-class _Adapter(requests.adapters.HTTPAdapter):
-    """Connections for several threads."""
-
-    def __init__(self) -> None:
-        super().__init__(pool_maxsize=8)
-
-    def init_poolmanager(self, *args: Any, **options: Any) -> None:
-        super().init_poolmanager(*args, **options, blocksize=SEND_BLOCK)
-
-
-class _TlsAdapter(_Adapter):
-    """Connections made with our own TLS context: system trust, certs.d, client certificates."""
-
-    def __init__(self, trust: Trust) -> None:
-        self._trust = trust
-        super().__init__()
-
-    def init_poolmanager(self, *args: Any, **options: Any) -> None:
-        super().init_poolmanager(*args, **options, ssl_context=self._trust.context)
-
-    def proxy_manager_for(self, *args: Any, **options: Any) -> Any:
-        return super().proxy_manager_for(*args, **options, ssl_context=self._trust.context)
-
-
 @contextmanager
-def _mapped(url: str) -> Iterator[None]:
-    """Turn the exceptions of requests and urllib3 into ours; no URL in them is shown unredacted."""
+def _mapped(url: str, *, answered: bool = False) -> Iterator[None]:
+    """Turn the errors of a connection into ours; no URL in them is shown unredacted."""
     host = urlsplit(url).netloc.rpartition("@")[2]
     try:
         yield
-    except requests.exceptions.SSLError as error:
-        reason = _find(error, ssl.SSLCertVerificationError)
-        if reason is None:
-            raise Unreachable(
-                f"cannot reach registry {host}: it does not answer with TLS",
-                "for a registry without TLS: --tls-verify=false",
-            ) from None
+    except ssl.SSLCertVerificationError as error:
         raise Untrusted(
-            f"cannot reach registry {host}: its certificate is not trusted: {reason.verify_message}",
+            f"cannot reach registry {host}: its certificate is not trusted: {error.verify_message}",
             f"put its CA into ~/.config/containers/certs.d/{host}/ca.crt, or use --tls-verify=false",
         ) from None
-    except requests.exceptions.ProxyError:
+    except ssl.SSLError:
+        if answered:
+            raise Unreachable(f"cannot reach registry {host}: the connection broke", _hint(None)) from None
+        raise Unreachable(
+            f"cannot reach registry {host}: it does not answer with TLS",
+            "for a registry without TLS: --tls-verify=false",
+        ) from None
+    except ProxyFailed:
         raise Unreachable(f"cannot reach registry {host}: the proxy refused", "look at HTTPS_PROXY") from None
-    except (requests.exceptions.Timeout, urllib3.exceptions.ReadTimeoutError, TimeoutError):
+    except TimeoutError:
         raise Unreachable(f"cannot reach registry {host}: no answer in time", "try again later") from None
-    except (requests.exceptions.ConnectionError, urllib3.exceptions.HTTPError, OSError) as error:
-        if isinstance(error, (requests.exceptions.InvalidURL, requests.exceptions.MissingSchema)):
-            raise Refused(f"{redact_url(url)} is not a valid address") from None
+    except (OSError, HTTPException) as error:
         raise Unreachable(f"cannot reach registry {host}: {_reason(error)}", _hint(error)) from None
+    except ValueError:  # UnicodeError among them: a name or a header that cannot be
+        raise Refused(f"{redact_url(url)} is not a valid address") from None
 
 
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    """Yield an exception and what it wraps: causes, contexts, urllib3's reason, first arguments."""
-    seen: list[BaseException] = []
-    queue: list[object] = [error]
-    while queue:
-        item = queue.pop(0)
-        if not isinstance(item, BaseException) or any(item is known for known in seen):
-            continue
-        seen.append(item)
-        yield item
-        queue += [getattr(item, "reason", None), item.__cause__, item.__context__, *item.args]
-
-
-def _find(error: BaseException, kind: type[_E]) -> _E | None:
-    return next((item for item in _chain(error) if isinstance(item, kind)), None)
-
-
-def _reason(error: BaseException) -> str:
-    for item in _chain(error):
-        if isinstance(item, urllib3.exceptions.NameResolutionError):
-            return "the name does not resolve"
-        if isinstance(item, OSError) and item.strerror and not isinstance(item, requests.RequestException):
-            return item.strerror
+def _reason(error: Exception) -> str:
+    if isinstance(error, socket.gaierror):
+        return "the name does not resolve"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
     return "the connection broke"
 
 
-def _hint(error: BaseException) -> str:
-    if _find(error, urllib3.exceptions.NameResolutionError):
+def _hint(error: Exception | None) -> str:
+    if isinstance(error, socket.gaierror):
         return "check the spelling of the registry, and that this machine has network and DNS"
     return "check that the registry runs and that a firewall or proxy does not block it"

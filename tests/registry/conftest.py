@@ -27,7 +27,7 @@ def other():
 @pytest.fixture
 def trust():
     """No certificates at all: loading the system's takes 50 ms."""
-    return Trust(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), True)
+    return Trust(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
 
 
 @pytest.fixture

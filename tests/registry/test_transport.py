@@ -1,5 +1,7 @@
 """Redirects, retries, limits: shared security notes section 4, rows "redirects" and "fallback"."""
 
+import socket
+import threading
 import time
 
 import pytest
@@ -193,3 +195,97 @@ def test_certificates_are_found_by_registry(tmp_path):
     with pytest.raises(Exception, match="cannot use the certificate"):
         load_trust("registry.example:5000", env=env, system=str(tmp_path / "none"))
     load_trust("registry.example", env=env, system=str(tmp_path / "none"))
+
+
+# --- connections --------------------------------------------------------------------------------
+
+
+def ports(peer):
+    """Return the client's port of each request."""
+    return [port for _, port in peer.clients]
+
+
+@pytest.fixture
+def watched(peer):
+    """A peer that notes who asks, and answers each request with its port."""
+    peer.clients = []
+
+    def answer(handler):
+        peer.clients.append(handler.client_address)
+        return 200, {}, b"here"
+
+    peer.routes["/a"] = answer
+    return peer
+
+
+def test_a_connection_is_used_again_once_its_answer_was_read(watched, transport):
+    for _ in range(3):
+        assert transport.send(get(f"{watched.url}/a")).read_all(9, "body") == b"here"
+    transport.send(get(f"{watched.url}/a")).close()  # unread: nobody waits for the rest
+    transport.send(get(f"{watched.url}/a")).close()
+    first, *others = ports(watched)
+    assert others[:3] == [first] * 3 and others[3] != first
+
+
+def test_a_connection_that_was_closed_meanwhile_is_not_used(watched, transport):
+    def closes(handler):
+        handler.close_connection = True
+        return 200, {}, b"last"
+
+    watched.routes["/b"] = closes
+    for _ in range(3):
+        assert (
+            transport.send(Request(method="POST", url=f"{watched.url}/b", body=b"x")).read_all(9, "b")
+            == b"last"
+        )
+        time.sleep(0.05)
+    assert transport.waits == []
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_body_that_ends_too_early(peer, transport, chunked):
+    def cut(handler):
+        handler.send_response(200)
+        handler.send_header(*(("Transfer-Encoding", "chunked") if chunked else ("Content-Length", "100")))
+        handler.end_headers()
+        handler.wfile.write(b"64\r\nhalf" if chunked else b"half")
+
+    peer.routes["/a"] = cut
+    response = transport.send(get(f"{peer.url}/a"))
+    with pytest.raises(Unreachable, match="the connection broke"):
+        response.read_all(1000, "body")
+
+
+def test_a_chunked_body(peer, transport):
+    def chunks(handler):
+        handler.send_response(200)
+        handler.send_header("Transfer-Encoding", "chunked")
+        handler.end_headers()
+        handler.wfile.write(b"3\r\none\r\n3\r\ntwo\r\n0\r\n\r\n")
+
+    peer.routes["/a"] = chunks
+    for _ in range(2):
+        assert transport.send(get(f"{peer.url}/a")).read_all(1000, "body") == b"onetwo"
+
+
+def test_an_address_with_characters_that_have_to_be_quoted(peer, transport):
+    peer.routes["/a"] = (302, {"Location": "/b c\u00e9?q=1 2&s=%2F"}, b"")
+    peer.routes["/b%20c%C3%A9"] = (200, {}, b"there")
+    assert transport.send(get(f"{peer.url}/a")).read_all(9, "body") == b"there"
+    assert peer.seen[-1][1] == "/b%20c%C3%A9?q=1%202&s=%2F"
+
+
+def test_what_is_no_http(transport):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer():
+            peer, _ = server.accept()
+            with peer:
+                peer.recv(1000)
+                peer.sendall(b"SSH-2.0-OpenSSH_9.2p1\r\n")
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        with pytest.raises(Unreachable, match="the connection broke"):
+            transport.send(get(f"http://127.0.0.1:{server.getsockname()[1]}/"))
+        thread.join()
