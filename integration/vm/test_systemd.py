@@ -160,3 +160,21 @@ def test_the_journal(cli: Cli, image: str) -> None:
     eventually(lambda: entries() == [("3", "err"), ("6", "out")], message=str(entries()))
     shown = cli("logs", "c", status=None)
     assert (shown.status, shown.stdout, shown.stderr) == (0, "out\n", "err\n"), str(shown)
+
+
+def test_limits_of_a_build_are_those_of_its_cgroup(cli: Cli, image: str, tmp_path: Path) -> None:
+    """In a user's unit the controllers are at hand beside the unit's own cgroup, or below it."""
+    (tmp_path / "Dockerfile").write_text(
+        f"FROM {image}\nRUN --network=none cd /sys/fs/cgroup && cat memory.max memory.swap.max cpu.max\n"
+    )
+    options = "--no-cache --progress plain --memory 64m --memory-swap 96m --cpus 0.5"
+    done = unit(cli, f"daemonless build {options} {tmp_path}", *SCOPE, "--property=Delegate=yes")
+    said = [line.split(maxsplit=2)[2] for line in done.stderr.splitlines() if line.startswith("#2 ")]
+    assert said[1:4] == [str(64 << 20), str(32 << 20), "50000 100000"]
+    (tmp_path / "Dockerfile").write_text(
+        f"FROM {image}\nRUN --network=none head -c 200000000 /dev/zero | tail -n 1 | wc -c; true\n"
+    )
+    done = unit(cli, f"daemonless build {options} {tmp_path}", *SCOPE, "--property=Delegate=yes")
+    assert "the kernel has killed processes of this step" in done.stderr
+    left = [path for path in CGROUPS.rglob("daemonless.*") if path.is_dir()]
+    assert left == []
