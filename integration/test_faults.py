@@ -33,6 +33,15 @@ RUN --network=none --mount=type=cache,id=$ID,target=/c date +%s%N$RANDOM | tee /
 """
 
 
+# Its cache lies beside the stores, made without the last step.
+CACHED = """
+FROM IMAGE
+RUN --mount=type=cache,id=victim,target=/cache echo 1 | tee -a /cache/file > /made
+COPY Dockerfile /
+"""
+LAST_STEP = "RUN --mount=type=cache,id=victim,target=/cache cat /cache/* > /last; true\nENV A=1\n"
+
+
 @dataclass(frozen=True)
 class Scenario:
     """A command to be struck, what goes before it, and what undoes its effect on images."""
@@ -42,7 +51,7 @@ class Scenario:
     undo: tuple[str, ...] = ()
 
 
-# IMAGE, PULLED, ARCHIVE, SAVED, REGISTRY, CONTEXT and UNIQUE stand for names that only the run knows.
+# IMAGE, PULLED, ARCHIVE and other words in capitals stand for names that only the run knows.
 SCENARIOS = {
     "create": Scenario(("create", *QUICK, "IMAGE", "true")),
     "run": Scenario(("run", *QUICK, "IMAGE", "true")),
@@ -82,6 +91,21 @@ SCENARIOS = {
         ("image", "prune", "--force"),
         ("commit", "--quiet", "--message", "of no name", "bystander-exited"),
         ("image", "prune", "--force"),
+    ),
+    "build --cache-to": Scenario(
+        ("build", "--quiet", "--tag", "victim:1", "--cache-to", "CACHE-TO", "CACHED"),
+        (),
+        ("rmi", "--force", "victim:1"),
+    ),
+    "build --cache-from": Scenario(
+        ("build", "--quiet", "--tag", "victim:1", "--cache-from", "CACHE-FROM", "CACHED"),
+        ("builder", "prune", "--all", "--force"),
+        ("rmi", "--force", "victim:1"),
+    ),
+    "builder prune": Scenario(
+        ("builder", "prune", "--all", "--force"),
+        ("build", "--quiet", "--output", "type=oci,dest=/dev/null", "CACHED"),
+        ("builder", "prune", "--all", "--force"),
     ),
     "run --health-cmd": Scenario(
         ("run", "--detach", *QUICK, "--health-cmd=true", "--health-interval=50ms", "IMAGE", "sleep", "1000")
@@ -156,7 +180,10 @@ MATRIX = {
     "rename.record": (ANY, ("rename",)),
     "rename.release": (ANY, ("rename",)),
     "rename.intent": (ANY, ("rename",)),
-    "blob.commit": (ANY, ("pull", "commit", "import", "load", "manifest create", "manifest add")),
+    "blob.commit": (
+        ANY,
+        ("pull", "commit", "import", "load", "manifest create", "manifest add", "build --cache-from"),
+    ),
     "blob.sync": (ANY, ("pull", "commit", "import", "load", "manifest create", "manifest add")),
     "partial.commit": (ANY, ("pull",)),
     "partial.sync": (ANY, ("pull",)),
@@ -166,8 +193,12 @@ MATRIX = {
     "build.layer": (ANY, ("build",)),
     "build.adopt": (ANY, ("build",)),
     "build.blob": (ANY, ("build",)),
-    "build.record": (ANY, ("build",)),
+    "build.record": (ANY, ("build", "build --cache-from")),
     "build.list": (ANY, ("build",)),
+    "build.export": (ANY, ("build --cache-to",)),
+    "build.import": (ANY, ("build --cache-from",)),
+    "build.import_mount": (ANY, ("build --cache-from",)),
+    "build.mount": (ANY, ("build --cache-from",)),
     "cache.begin": (ANY, ("build",)),
     "cache.fill": (ANY, ("build",)),
     "lease.keep": (ANY, ("pull", "commit", "build", "import", "load", "manifest create", "manifest add")),
@@ -178,7 +209,7 @@ MATRIX = {
             *("manifest create", "manifest add"),
         ),
     ),
-    "images.discard": (ANY, ("rmi", "image prune")),
+    "images.discard": (ANY, ("rmi", "image prune", "builder prune")),
     "health.write": (ANY, ("run --health-cmd",)),
     "health.probe": (ANY, ("run --health-cmd",)),
     "volume.stage": (ANY, ("volume create", "run --volume")),
@@ -227,6 +258,13 @@ def prepared(directory: Path, image: str, namespace: Namespace | None = None) ->
     cli("run", "--rm", "--network=none", image, "true")
     (directory / "context").mkdir()
     (directory / "context/Dockerfile").write_text(DOCKERFILE.replace("IMAGE", image))
+    context = directory / "cached"
+    context.mkdir()
+    (context / "Dockerfile").write_text(CACHED.replace("IMAGE", image))
+    cli("build", "--quiet", "--cache-to", f"type=local,dest={directory}/cache,mode=max", str(context))
+    (context / "Dockerfile").write_text(CACHED.replace("IMAGE", image) + LAST_STEP)
+    cli("image", "prune", "--force")
+    cli("builder", "prune", "--all", "--force")
     (directory / "archive.tar").write_bytes(busybox_layer({"data": b"x" * 5000}))
     cli("import", "--quiet", str(directory / "archive.tar"), "victim:1")
     cli("save", "--quiet", "--output", str(directory / "image.tar"), "victim:1")
@@ -258,6 +296,9 @@ def words(lane: Lane, pulled: str, command: tuple[str, ...]) -> list[str]:
         "PULLED": pulled,
         "ARCHIVE": str(lane.cli.root.parent / "archive.tar"),
         "SAVED": str(lane.cli.root.parent / "image.tar"),
+        "CACHED": str(lane.cli.root.parent / "cached"),
+        "CACHE-TO": f"type=local,dest={lane.cli.root.parent}/saved",
+        "CACHE-FROM": f"type=local,src={lane.cli.root.parent}/cache",
         "CONTEXT": str(lane.cli.root.parent / "context"),
         "REGISTRY": pulled.partition("/")[0],
     }
@@ -311,7 +352,7 @@ INJECTIONS = (
 )
 STRUCK = (
     *("create", "run", "run --rm", "start --attach", "stop", "rm", "rename", "tag", "pull", "rmi"),
-    "commit",
+    *("commit", "build --cache-from"),
 )
 MOST = 2  # places at which a call is struck, spread over all of them
 

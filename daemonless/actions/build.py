@@ -124,8 +124,8 @@ def _build(args: Args, lease: Lease, *, listed: bool = True) -> Finished | None:
             built = builder.build()
             if outputs:
                 outputs.write(builder, built, id_map, workspace.new_directory())
+            caches.save(builder, id_map)
             report.finished(built.id, [str(reference) for reference in request.tags])
-        caches.save(builder, id_map)
     sources.save()
     _write_results(args, request, built)
     if not listed:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 
 from daemonless.build.cacheplaces import INLINE_TYPE, parse_place
 
@@ -50,13 +51,10 @@ class Caches:
         identities = builder.cache_mounts()
         mounts = [cache for cache in CacheStore(args.paths).caches() if cache.id in identities]
         saver = Saver(
-            args.paths,
-            id_map,
-            registry_access(args),
-            lambda path: open_output(path, "a build cache"),
-            args.warn,
+            args.paths, id_map, registry_access(args), lambda path: open_output(path, "a build cache")
         )
         for place in self._targets:
             steps = builder.used(everything=place.is_complete)
-            if failure := saver.save(place, steps, mounts):
-                args.warn(f"the build cache was not saved to {place}: {failure}")
+            builder.perform(
+                f"exporting the build cache to {place}", partial(saver.save, place, steps, mounts)
+            )

@@ -70,25 +70,24 @@ class Saver:
         id_map: IdMap,
         access: Access,
         open_output: Callable[[str], AbstractContextManager[_Output]],
-        warn: Callable[[str], None],
     ) -> None:
         """`open_output` opens a file that gets its name when it is kept."""
         self._paths = paths
         self._id_map = id_map
         self._access = access
         self._open_output = open_output
-        self._warn = warn
+        self._warnings: list[str] = []
         self._blobs = BlobStore(paths.data)
 
-    def save(self, place: Place, steps: Sequence[CachedStep], mounts: Sequence[Cache]) -> str:
-        """Save to one place. Return why that was not possible: then the place has what it had."""
+    def save(self, place: Place, steps: Sequence[CachedStep], mounts: Sequence[Cache]) -> list[str]:
+        """Save to one place; return warnings. A failure is one, and leaves the place as it was."""
+        self._warnings = []
         try:
             self._save(place, steps, mounts)
-        except DaemonlessError as error:
-            return error.message
-        except OSError as error:
-            return error.strerror or str(error)
-        return ""
+        except (DaemonlessError, OSError) as error:
+            reason = error.message if isinstance(error, DaemonlessError) else error.strerror
+            self._warnings.append(f"the build cache was not saved to {place}: {reason}")
+        return self._warnings
 
     def _save(self, place: Place, steps: Sequence[CachedStep], mounts: Sequence[Cache]) -> None:
         now = time.time()
@@ -123,7 +122,7 @@ class Saver:
         except NotFound:
             pass  # the first time
         except DaemonlessError as error:
-            self._warn(f"the build cache {place} is made anew: {error.message}")
+            self._warnings.append(f"the build cache {place} is made anew: {error.message}")
         new = self._with_mounts(stack, contents, new, mounts, old)
         return new.merged(old).without(contents.lacks).capped(place.max_size)
 
@@ -145,7 +144,9 @@ class Saver:
             staged = stack.enter_context(self._blobs.stage())
             archive = pack(self._id_map, cache, staged)
             if archive is None:
-                self._warn(f"the cache mount {printable(cache.id)} is not saved, a step is using it")
+                self._warnings.append(
+                    f"the cache mount {printable(cache.id)} is not saved, a step is using it"
+                )
                 continue
             contents.add_file(archive.descriptor, staged.path)
             archives.append(archive)
