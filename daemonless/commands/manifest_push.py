@@ -24,7 +24,9 @@ def manifest_push(
         bool,
         typer.Option("--all/--no-all", help="Push the images on the list too; done if not given."),
     ] = True,
-    rm: Annotated[bool, typer.Option("--rm", "-p", help="Remove the list when it is pushed.")] = False,
+    rm: Annotated[
+        bool, typer.Option("--rm", "--purge", "-p", help="Remove the list when it is pushed.")
+    ] = False,
     quiet: pushing.Quiet = False,
     digestfile: pushing.Digestfile = None,
     format: pushing.Format = None,

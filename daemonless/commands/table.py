@@ -1752,6 +1752,7 @@ COMMANDS: dict[str, Spec] = {
             '--all': ('all', True),
             '--no-all': ('all', False),
             '--rm': ('rm', True),
+            '--purge': ('rm', True),
             '-p': ('rm', True),
             '--quiet': ('quiet', True),
             '-q': ('quiet', True),
