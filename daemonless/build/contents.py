@@ -40,7 +40,7 @@ def open_file(dir_fd: int, directory: Directory, name: str) -> int:
         raise replaced(directory, name) from None
 
 
-def create(dir_fd: int, name: str, mode: int) -> int:
+def create(dir_fd: int, name: str | bytes, mode: int) -> int:
     """Open a new file for writing, in the place of what is there."""
     try:
         return os.open(name, _NEW, mode, dir_fd=dir_fd)
@@ -49,7 +49,7 @@ def create(dir_fd: int, name: str, mode: int) -> int:
         return os.open(name, _NEW, mode, dir_fd=dir_fd)
 
 
-def make_room(dir_fd: int, name: str) -> None:
+def make_room(dir_fd: int, name: str | bytes) -> None:
     """Remove the file or link of that name. Raises Conflict for a directory."""
     try:
         os.unlink(name, dir_fd=dir_fd)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import stat
 
-from daemonless.build.contents import copy_sparse
+from daemonless.build.contents import copy_sparse, create
 from daemonless.build.making import make_places
 from daemonless.build.publishing import Filled, Publisher
 from daemonless.build.request import Times
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def merge(
@@ -115,7 +114,7 @@ class _Merger:
             return
         self._linked[identity] = path
         if stat.S_ISREG(status.st_mode):
-            reader, writer = os.open(name, _READ, dir_fd=dir_fd), os.open(name, _NEW, 0o600, dir_fd=target)
+            reader, writer = os.open(name, _READ, dir_fd=dir_fd), create(target, name, 0o600)
             copy_sparse(reader, writer, status.st_size, dense=status.st_blocks * 512 >= status.st_size)
             self._copy_attributes(reader, writer, path)
             os.close(reader)

@@ -7,7 +7,6 @@ here is a thread: the scheduler calls `tick`.
 
 from __future__ import annotations
 
-import os
 import time
 
 from rich.cells import cell_len
@@ -34,7 +33,7 @@ class Terminal(Quiet):
 
     def __init__(self, fd: int = 2) -> None:
         super().__init__(fd)
-        self._console = Console(file=os.fdopen(os.dup(fd), "w"), force_terminal=True, highlight=False)
+        self._console = Console(stderr=True, force_terminal=True, highlight=False)
         self._begun = time.monotonic()
         self._next = 0.0  # when to draw again
         self._titles: dict[int, str] = {}  # of what goes on

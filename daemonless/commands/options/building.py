@@ -9,6 +9,7 @@ import typer
 _IMAGE = "Image"
 _FILES = "Files"
 _CACHE = "Cache"
+_OTHERS = "For other builders"
 
 Tag = Annotated[
     list[str] | None,
@@ -294,30 +295,45 @@ Cpus = Annotated[
     ),
 ]
 
-# What other builders need and this one does not. Scripts give them, and nothing follows from them.
-Remove = Annotated[bool, typer.Option("--rm", help="Accepted: a step leaves no container.", hidden=True)]
+# What other builders need and this one does not: scripts give them, and nothing follows from them.
+Remove = Annotated[
+    bool, typer.Option("--rm", help="Nothing changes: a step leaves no container.", rich_help_panel=_OTHERS)
+]
 ForceRemove = Annotated[
-    bool, typer.Option("--force-rm", help="Accepted: a step leaves no container.", hidden=True)
+    bool,
+    typer.Option("--force-rm", help="Nothing changes: a step leaves no container.", rich_help_panel=_OTHERS),
 ]
 Compress = Annotated[
-    bool, typer.Option("--compress", help="Accepted: the context is not sent anywhere.", hidden=True)
+    bool,
+    typer.Option(
+        "--compress", help="Nothing changes: the context is not sent anywhere.", rich_help_panel=_OTHERS
+    ),
 ]
 DisableCompression = Annotated[
     bool,
     typer.Option(
         "--disable-compression",
         "-D",
-        help="Accepted: layers are compressed while they are made.",
-        hidden=True,
+        help="Nothing changes: layers are compressed while they are made.",
+        rich_help_panel=_OTHERS,
     ),
 ]
 DisableContentTrust = Annotated[
-    bool, typer.Option("--disable-content-trust", help="Accepted: there is none.", hidden=True)
+    bool,
+    typer.Option("--disable-content-trust", help="Nothing changes: there is none.", rich_help_panel=_OTHERS),
 ]
 BuilderName = Annotated[
-    str | None, typer.Option("--builder", metavar="NAME", help="Accepted: there is one.", hidden=True)
+    str | None,
+    typer.Option(
+        "--builder", metavar="NAME", help="Nothing changes: there is one builder.", rich_help_panel=_OTHERS
+    ),
 ]
 Isolation = Annotated[
     str | None,
-    typer.Option("--isolation", metavar="KIND", help="Accepted: RUN is isolated as `run` is.", hidden=True),
+    typer.Option(
+        "--isolation",
+        metavar="KIND",
+        help="Nothing changes: RUN is isolated as a container is.",
+        rich_help_panel=_OTHERS,
+    ),
 ]
