@@ -12,6 +12,7 @@ from daemonless.actions.names import new_reference
 from daemonless.build.building import Builder
 from daemonless.build.contexts import open_context, parse_named
 from daemonless.build.lookup import StepCache
+from daemonless.build.planning import Plan
 from daemonless.build.progress import make_report
 from daemonless.build.request import BuildRequest, Times
 from daemonless.build.runoptions import run_settings
@@ -104,22 +105,17 @@ def _build(args: Args, lease: Lease, *, listed: bool = True) -> Finished | None:
             settings=run_settings(args, dict(request.arguments), warn=report.warn, caller=os.environ),
             times=request.times,
         )
-        builder = Builder(
-            args.paths,
-            request,
-            id_map,
-            lease=lease,
-            sources=sources,
-            steps=steps,
-            cache=StepCache(args.paths, id_map, lease, caches.open(request.platform)),
-            report=report,
-            obtain=obtain,
-            warn=report.warn,
-        )
-        builder.plan()
-        _tell(args, request, builder.check(), report)
+        cache = StepCache(args.paths, id_map, lease, caches.open(request.platform))
+        plan = Plan(request, sources, lease, obtain)
+        for name in plan.unused_arguments():
+            report.warn(f"--build-arg {printable(name)} is not used by this Dockerfile")
+        _tell(args, request, plan.check(), report)
         if args.check:
             return None
+        builder = Builder(
+            args.paths, request, plan, id_map, lease=lease, steps=steps, cache=cache, report=report
+        )
+        report.planned(plan.tasks)
         with report:
             built = builder.build()
             if outputs:

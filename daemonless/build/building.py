@@ -1,8 +1,4 @@
-"""A build: stages planned, steps looked up in the cache or made, and an image of the last of them.
-
-The whole Dockerfile is evaluated before anything runs, so that mistakes are found first; what a
-stage needs is then a matter of its steps. Only stages that the target needs are planned at all.
-"""
+"""A build: stages planned, steps looked up in the cache or made, and an image of the last of them."""
 
 from __future__ import annotations
 
@@ -13,17 +9,14 @@ from daemonless.build.chores import perform
 from daemonless.build.finishing import Finished, finish
 from daemonless.build.lookup import Offer, StepCache
 from daemonless.build.origins import Origin
-from daemonless.build.report import TaskName
+from daemonless.build.planning import FROM, Plan, StageState, wanted_origins
 from daemonless.build.request import BuildRequest
 from daemonless.build.scheduling import Job, Scheduler
-from daemonless.build.sources import Sources
 from daemonless.build.steps import Made, Steps
 from daemonless.config import Paths
-from daemonless.dockerfile.checks import Checked, check
-from daemonless.dockerfile.document import DockerfileError, Stage, near
-from daemonless.dockerfile.evaluate import Scope, evaluate
-from daemonless.dockerfile.steps import CopyWork, Evaluated, RunWork, Step
-from daemonless.errors import DaemonlessError, UsageError, printable
+from daemonless.dockerfile.document import DockerfileError
+from daemonless.dockerfile.steps import CopyWork, RunWork, Step
+from daemonless.errors import DaemonlessError, printable
 from daemonless.images.buildcache import CachedStep, StepLayer
 from daemonless.images.cachelist import INLINE, inline_steps
 from daemonless.images.formats import MAX_LAYERS
@@ -38,27 +31,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from typing import Any
 
-    from daemonless.build.report import Report
+    from daemonless.build.report import Report, TaskName
 
 _KEY_VERSION = 1
-_SCRATCH = "scratch"
-_FROM = -1  # among the indexes of steps
-
-
-class _StageState:
-    """One stage: what is known of it before anything runs, and what has become of it."""
-
-    def __init__(self, stage: Stage, evaluated: Evaluated, base: int | None, image: Image | None) -> None:
-        self.stage = stage
-        self.evaluated = evaluated
-        self.base = base  # the stage it is built on
-        self.image = image  # or the image; neither: nothing
-        self.origins: dict[str, Origin] = {}  # by what --from or from= says
-        self.tasks: dict[int, TaskName] = {}  # by the step's index
-        self.layers: list[StepLayer] = []
-        self.history: list[dict[str, Any]] = []
-        self.created = ""
-        self.chain = ""  # what the stage has gone through, for the keys of steps that make no layer
 
 
 class Builder:
@@ -68,54 +43,25 @@ class Builder:
         self,
         paths: Paths,
         request: BuildRequest,
+        plan: Plan,
         id_map: IdMap,
         *,
         lease: Lease,
-        sources: Sources,
         steps: Steps,
         cache: StepCache,
         report: Report,
-        obtain: Callable[[str, str], Image],
-        warn: Callable[[str], None],
     ) -> None:
-        """`obtain` returns the image of a name for a platform (empty: the build's), its layers unpacked."""
         self._paths = paths
         self._request = request
         self._file = request.dockerfile
+        self._plan = plan
+        self._stages, self._target = plan.stages, plan.target
         self._id_map = id_map
         self._lease = lease
-        self._sources = sources
         self._steps = steps
         self._report = report
-        self._obtain = obtain
-        self._warn = warn
         self._cache = cache
         self._unpacked = LayerStore(paths.data, id_map.key)
-        self._scope = Scope(
-            self._file,
-            dict(request.arguments),
-            str(request.platform),
-            str(request.build_platform),
-            request.target,
-            contexts=sources.names,
-        )
-        self._bases = self._scope.bases()
-        self._stages: dict[int, _StageState] = {}
-        self._images: dict[tuple[str, str], Image] = {}
-        self._tasks = 0
-
-    def plan(self) -> None:
-        """Evaluate all stages that the target needs. Raises DockerfileError, or what `obtain` raises."""
-        self._target = self._find_target()
-        self._plan(self._target, ())
-        for name in self._scope.unused_build_args():
-            self._warn(f"--build-arg {printable(name)} is not used by this Dockerfile")
-        self._report.planned(self._tasks)
-
-    def check(self) -> Checked:
-        """Return what in the Dockerfile is likely not meant, once it is planned."""
-        evaluated = {number: state.evaluated for number, state in self._stages.items()}
-        return check(self._file, self._scope, evaluated, self._sources.ignore)
 
     def build(self) -> Finished:
         """Run what was planned and return the image. Raises DockerfileError or OSError."""
@@ -131,12 +77,8 @@ class Builder:
 
     def perform(self, title: str, work: Callable[[], list[str]]) -> None:
         """Do something with the result in a process of its own; the lines it returns are warnings."""
-        for line in perform(self._report, self._new_task(title), work):
+        for line in perform(self._report, self._plan.new_task(title), work):
             self._report.warn(line)
-
-    def _new_task(self, title: str) -> TaskName:
-        self._tasks += 1
-        return TaskName(number=self._tasks, title=title)
 
     def used(self, *, everything: bool) -> list[CachedStep]:
         """Return the steps, once they have run: of all stages, or of what the target consists of."""
@@ -162,102 +104,14 @@ class Builder:
         """The directories of these layers, from the top."""
         return self._lowers(self._stages[self._target])
 
-    # --- planning -----------------------------------------------------------------------------
-
-    def _find_target(self) -> int:
-        wanted = self._request.target
-        if not wanted:
-            return self._file.stages[-1].index
-        found = self._file.find(wanted)
-        if found is None:
-            names = [stage.name for stage in self._file.stages if stage.name]
-            raise UsageError(
-                f"{printable(self._file.name)} has no stage {printable(wanted)!r}",
-                f"its stages are {', '.join(names)}" if names else "none of its stages has a name",
-            )
-        return found.index
-
-    def _plan(self, number: int, path: tuple[int, ...]) -> None:
-        if number in self._stages:
-            return
-        stage = self._file.stages[number]
-        if number in path:
-            raise self._file.mistake("the stages need each other", first=stage.first)
-        name, platform = self._bases[number]
-        base = self._stage_called(name, before=number)
-        image = None
-        inherited = None
-        config: dict[str, Any] = {}
-        if base is not None:
-            self._plan(base, (*path, number))
-            inherited = self._stages[base].evaluated
-            config = inherited.config
-        elif name != _SCRATCH:
-            image = self._image(name, platform, stage.first, stage.index)
-            config = image.config["config"]
-        state = _StageState(stage, evaluate(stage, config, self._scope, inherited=inherited), base, image)
-        for step in state.evaluated.steps:
-            for wanted in _wanted(step):
-                if wanted not in state.origins:
-                    state.origins[wanted] = self._origin(wanted, step, (*path, number))
-        self._stages[number] = state
-        self._name_tasks(state)
-
-    def _stage_called(self, name: str, *, before: int) -> int | None:
-        if self._sources.is_context(name):
-            return None
-        for stage in reversed(self._file.stages[:before]):
-            if stage.name and stage.name == name.lower():
-                return stage.index
-        return None
-
-    def _image(self, name: str, platform: str, line: int, before: int) -> Image:
-        """Return an image; `line` names it, where it could name a stage with an index less than `before`."""
-        known = self._images.get((name, platform))
-        if known is None:
-            try:
-                known = self._obtain(self._sources.image_name(name), platform)
-            except DaemonlessError as error:
-                stages = [stage.name for stage in self._file.stages[:before] if stage.name]
-                hint = near(name, stages) or error.hint
-                raise self._file.mistake(error.message, hint, first=line) from error
-            self._images[name, platform] = known
-            self._lease.keep(*known.needs)
-        return known
-
-    def _origin(self, wanted: str, step: Step, path: tuple[int, ...]) -> Origin:
-        """Return where a step takes files from: a stage, a named context, or an image."""
-        if not wanted:
-            return Origin(context="")
-        if self._sources.is_context(wanted):
-            return Origin(context=wanted)
-        stage = self._file.find(wanted, before=path[-1])
-        if stage is not None:
-            self._plan(stage.index, path)
-            return Origin(stage=stage.index)
-        if wanted.isdecimal():
-            raise self._file.mistake(f"there is no stage {wanted}", first=step.first)
-        return Origin(image=self._image(wanted, "", step.first, path[-1]))
-
-    def _name_tasks(self, state: _StageState) -> None:
-        """Give numbers and titles to what the stage does."""
-        shown = [index for index, step in enumerate(state.evaluated.steps) if step.work is not None]
-        several = len(self._file.stages) > 1
-        label = f"{state.stage.name or f'stage-{state.stage.index}'} " if several else ""
-        titles = {index: state.evaluated.steps[index].text for index in shown}
-        if state.base is None:
-            titles = {_FROM: f"FROM {self._bases[state.stage.index][0]}", **titles}
-        for position, (index, text) in enumerate(titles.items(), 1):
-            state.tasks[index] = self._new_task(f"[{label}{position}/{len(titles)}] {text}")
-
     # --- running ------------------------------------------------------------------------------
 
-    def _run(self, state: _StageState) -> Generator[Job | int, Any, None]:
+    def _run(self, state: StageState) -> Generator[Job | int, Any, None]:
         """Make the stage's layers, one step after the other."""
         yield from self._begin(state)
         for index, step in enumerate(state.evaluated.steps):
             task = state.tasks.get(index)
-            for wanted in _wanted(step):
+            for wanted in wanted_origins(step):
                 origin = state.origins[wanted]
                 if origin.stage is not None:
                     yield origin.stage
@@ -266,7 +120,7 @@ class Builder:
                 continue
             yield from self._make(state, step, task)
 
-    def _begin(self, state: _StageState) -> Generator[int, Any, None]:
+    def _begin(self, state: StageState) -> Generator[int, Any, None]:
         if state.base is not None:
             yield state.base
             base = self._stages[state.base]
@@ -276,12 +130,12 @@ class Builder:
             state.layers = layers_of(state.image, self._unpacked)
             state.history = list(state.image.config.get("history") or [])
             state.created = state.image.created
-        if _FROM in state.tasks:
-            self._report.done(state.tasks[_FROM])
+        if FROM in state.tasks:
+            self._report.done(state.tasks[FROM])
         if len(state.layers) > MAX_LAYERS:
             raise self._too_many_layers(state.stage.first)
 
-    def _make(self, state: _StageState, step: Step, task: TaskName) -> Generator[Job | int, Any, None]:
+    def _make(self, state: StageState, step: Step, task: TaskName) -> Generator[Job | int, Any, None]:
         """Put the step's layer on top of the stage's."""
         if len(state.layers) >= MAX_LAYERS:
             raise self._too_many_layers(step.first)
@@ -294,7 +148,7 @@ class Builder:
         state.history.append(self._entry(step, created))
 
     def _layer_of(
-        self, state: _StageState, step: Step, task: TaskName
+        self, state: StageState, step: Step, task: TaskName
     ) -> Generator[Job | int, Any, tuple[StepLayer, str]]:
         """Find the step's layer in the cache, or have it made; return when that was, too.
 
@@ -344,7 +198,7 @@ class Builder:
         return layer, created
 
     def _known(
-        self, state: _StageState, key: str, task: TaskName
+        self, state: StageState, key: str, task: TaskName
     ) -> Generator[Job, Any, tuple[StepLayer, str] | None]:
         """Return the layer that a step gave before, and when, once it is in the store; None if it is not."""
         found = self._cache.find(key) if self._may_use_cache(state) else None
@@ -358,7 +212,7 @@ class Builder:
             return None
         return found.layer, found.created if self._request.epoch is None else self._now()
 
-    def _bring_mounts(self, state: _StageState, step: Step, task: TaskName) -> Generator[Job, Any, None]:
+    def _bring_mounts(self, state: StageState, step: Step, task: TaskName) -> Generator[Job, Any, None]:
         """Fill the step's cache mounts from the caches that the build was given."""
         if self._may_use_cache(state):
             for start in self._cache.mount_bringers(self._steps.cache_mounts(step)):
@@ -367,16 +221,16 @@ class Builder:
                     self._report.say(f"{task.title}: a cache mount begins empty, {answer['failure']}")
 
     def _keep(
-        self, state: _StageState, work: object, config: dict[str, Any], directory: str, error: DaemonlessError
+        self, state: StageState, work: object, config: dict[str, Any], directory: str, error: DaemonlessError
     ) -> None:
         """Keep what a command that failed has left, if that is wanted, and have the error tell where."""
         if not self._request.keep_failed or not isinstance(work, RunWork):
             return
         document = {"created": self._now(), **config, "history": state.history}
         try:
-            name = self._steps.keep(work, document, state.layers, directory, self._warn)
+            name = self._steps.keep(work, document, state.layers, directory, self._report.warn)
         except (DaemonlessError, OSError) as problem:
-            self._warn(f"nothing was kept of what the step has left: {problem}")
+            self._report.warn(f"nothing was kept of what the step has left: {problem}")
             return
         if name:
             error.hint = f"look at what it left: daemonless start -ai {name}"
@@ -384,7 +238,7 @@ class Builder:
     def _job(self, task: TaskName, start: Callable[[int], Any]) -> Job:
         return Job(start=start, output=lambda data: self._report.printed(task, data))
 
-    def _note(self, state: _StageState, step: Step) -> None:
+    def _note(self, state: StageState, step: Step) -> None:
         """Take a step into account that changes only the config; the cache remembers when it was made."""
         key = state.chain = self._key(state, step, "")
         cached = self._cache.find(key) if self._may_use_cache(state) else None
@@ -395,11 +249,11 @@ class Builder:
         state.created = created
         state.history.append({**self._entry(step, created), "empty_layer": True})
 
-    def _may_use_cache(self, state: _StageState) -> bool:
+    def _may_use_cache(self, state: StageState) -> bool:
         names = (state.stage.name, str(state.stage.index))
         return self._request.use_cache and not any(name in self._request.uncached_stages for name in names)
 
-    def _key(self, state: _StageState, step: Step, content: str) -> str:
+    def _key(self, state: StageState, step: Step, content: str) -> str:
         """Return the key of a step: a digest of all that its result depends on.
 
         That is the layers below, the instruction as it was evaluated, and the files it takes. COPY --link
@@ -432,7 +286,7 @@ class Builder:
         diff_ids = jsonio.dumps([layer.diff_id for layer in layers])
         return origin.replace(lowers=lowers, identity=sha256(diff_ids.encode()).hexdigest())
 
-    def _lowers(self, state: _StageState) -> list[str]:
+    def _lowers(self, state: StageState) -> list[str]:
         return [self._unpacked.path(layer.diff_id) for layer in reversed(state.layers)]
 
     def _now(self) -> str:
@@ -462,7 +316,7 @@ class Builder:
 
     # --- the image ----------------------------------------------------------------------------
 
-    def _config(self, state: _StageState) -> dict[str, Any]:
+    def _config(self, state: StageState) -> dict[str, Any]:
         """Return the config document of a stage's image, without history and rootfs."""
         platform = self._request.platform
         document: dict[str, Any] = {"architecture": platform.architecture, "os": platform.os}
@@ -477,14 +331,14 @@ class Builder:
             document.pop("config")
         return {**document, "config": dict(state.evaluated.config)}
 
-    def _squash(self, state: _StageState) -> None:
+    def _squash(self, state: StageState) -> None:
         """Make one layer of the stage's, or of those that are not its base image's; the history stays."""
         image = self._base_image(state)
         below = state.layers[: len(image.layers)] if image and self._request.squash == "new" else []
         layers = state.layers[len(below) :]
         if len(layers) < 2:
             return
-        task = self._new_task(f"[squash] {len(layers)} layers")
+        task = self._plan.new_task(f"[squash] {len(layers)} layers")
         parts = [[layer.diff_id for layer in part] for part in (below, layers)]
         key = sha256(jsonio.dumps([_KEY_VERSION, "squash", *parts]).encode()).hexdigest()
         known = self._cache.find(key) if self._request.use_cache else None
@@ -504,7 +358,7 @@ class Builder:
         state.layers, state.created = [*below, layer], created
         state.history = [*state.history[:entries], *emptied, entry]
 
-    def _base_image(self, state: _StageState) -> Image | None:
+    def _base_image(self, state: StageState) -> Image | None:
         while state.base is not None:
             state = self._stages[state.base]
         return state.image
@@ -539,17 +393,3 @@ def layers_of(image: Image, unpacked: LayerStore) -> list[StepLayer]:
         StepLayer(descriptor=descriptor, diff_id=Digest(diff_id), size=unpacked.size(diff_id))
         for descriptor, diff_id in zip(image.layers, image.diff_ids, strict=True)
     ]
-
-
-def _wanted(step: Step) -> list[str]:
-    """Return what a step names as where it takes files from; an empty name is the context."""
-    work = step.work
-    if isinstance(work, CopyWork):
-        return [work.from_] if work.sources else []
-    if isinstance(work, RunWork):
-        return [
-            mount.from_
-            for mount in work.mounts
-            if mount.type in ("bind", "cache") and (mount.from_ or mount.type == "bind")
-        ]
-    return []

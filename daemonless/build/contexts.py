@@ -70,7 +70,8 @@ def open_context(argument: str, staging: str, *, file: str = "", ignore_file: st
         elif file:
             name, content, inside = read_chosen(tree, file, is_foreign=opened.is_foreign)
         else:
-            name, content = find_dockerfile(tree)
+            where = tree.name if opened.is_foreign else printable(opened.directory)
+            name, content = find_dockerfile(tree.replace(name=where))
             inside = True
         found: tuple[str, bytes] | None = None
         if ignore_file:

@@ -39,7 +39,7 @@ def read_inside(tree: Tree, path: str) -> bytes | None:
     except OSError as error:
         if error.errno in (errno.EXDEV, errno.ELOOP):
             raise InvalidData(f"{printable(path)} is a link that leads out of {tree.name}") from None
-        raise InvalidData(f"cannot read {printable(path)}: {error.strerror}") from None
+        raise InvalidData(f"cannot read {printable(path)} in {tree.name}: {error.strerror}") from None
     try:
         return read_fd(fd, MAX_FILE, what=printable(path))
     finally:
