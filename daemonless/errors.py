@@ -80,5 +80,5 @@ def printable(text: str | bytes, limit: int = 200) -> str:
     if isinstance(text, bytes):
         text = text.decode("utf-8", "backslashreplace")
     # ascii() and not the unicode_escape codec, which would be imported from a container's files
-    shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+    shown = text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
     return shown if len(shown) <= limit else shown[: limit - 1] + "…"

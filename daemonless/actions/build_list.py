@@ -7,7 +7,7 @@ import os
 from daemonless import events, jsonio
 from daemonless.actions.args import Args
 from daemonless.actions.names import new_reference
-from daemonless.actions.push import push_one
+from daemonless.actions.push import push_named
 from daemonless.errors import NotFound, Unsupported
 from daemonless.files import write_atomic
 from daemonless.images.listing import add_members, create_list
@@ -50,7 +50,7 @@ def build_list(args: Args, platforms: list[str], lease: Lease, build: Callable[.
     found = _listed(args, store, members)
     if args.push:
         for name in args.tag or [args.manifest]:
-            push_one(args, name, "", members=True)
+            push_named(args, name, "")
     _write_results(args, found)
     return found.id
 

@@ -16,17 +16,22 @@ class Log:
     """The lines of one step, with the seconds since it began."""
 
     def __init__(self) -> None:
-        self.begun = time.monotonic()
-        self.tail: list[tuple[float, str]] = []
+        self._begun = time.monotonic()
+        self._lines: list[tuple[float, bytes]] = []  # the last ones
         self._rest = b""  # the beginning of a line that has not ended yet
 
     @property
     def seconds(self) -> float:
         """How long the step has been going on."""
-        return time.monotonic() - self.begun
+        return time.monotonic() - self._begun
 
-    def add(self, data: bytes) -> list[tuple[float, str]]:
-        """Take what was printed and return the lines that have become complete."""
+    @property
+    def tail(self) -> list[tuple[float, str]]:
+        """The last lines, fit to be shown."""
+        return [(seconds, clean(line)) for seconds, line in self._lines]
+
+    def add(self, data: bytes) -> list[tuple[float, bytes]]:
+        """Take what was printed and return the lines that have become complete, as they are."""
         *complete, rest = (self._rest + data).split(b"\n")
         if len(rest) > _PENDING:
             complete.append(rest)
@@ -34,23 +39,26 @@ class Log:
         self._rest = rest
         return self._keep(complete)
 
-    def end(self) -> list[tuple[float, str]]:
+    def end(self) -> list[tuple[float, bytes]]:
         """Return the last line if it has no end."""
         rest, self._rest = self._rest, b""
         return self._keep([rest] if rest else [])
 
     def newest(self, count: int) -> list[str]:
         """Return the last lines that say something, the one that is being written included."""
-        lines = [text for _, text in self.tail[-count - 1 :]]
-        if self._rest:
-            lines.append(clean(self._rest))
-        return [line for line in lines if line][-count:] if count > 0 else []
+        found: list[str] = []
+        for line in (self._rest, *(line for _, line in reversed(self._lines))):
+            if len(found) == count:
+                break
+            if text := clean(line):
+                found.append(text)
+        return found[::-1]
 
-    def _keep(self, lines: list[bytes]) -> list[tuple[float, str]]:
+    def _keep(self, lines: list[bytes]) -> list[tuple[float, bytes]]:
         seconds = self.seconds
-        shown = [(seconds, clean(line)) for line in lines]
-        self.tail = [*self.tail, *shown[-TAIL:]][-TAIL:]
-        return shown
+        timed = [(seconds, line) for line in lines]
+        self._lines = [*self._lines, *timed[-TAIL:]][-TAIL:]
+        return timed
 
 
 def clean(line: bytes) -> str:

@@ -7,7 +7,7 @@ Whatever the form, the last lines of a step that failed are there to be read, on
 
 from __future__ import annotations
 
-from daemonless.build.loglines import Log
+from daemonless.build.loglines import Log, clean
 from daemonless.errors import printable
 from daemonless.files import write_all
 from daemonless.record import Record
@@ -175,9 +175,9 @@ class Plain(Quiet):
         for name in names:
             self.say(f"Tagged {name}")
 
-    def _lines(self, task: TaskName, lines: list[tuple[float, str]]) -> None:
-        for seconds, text in lines:
-            self._line(task, f"{seconds:.3f} {text}")
+    def _lines(self, task: TaskName, lines: list[tuple[float, bytes]]) -> None:
+        for seconds, line in lines:
+            self._line(task, f"{seconds:.3f} {clean(line)}")
 
     def _line(self, task: TaskName, text: str) -> None:
         self._last = task.number
