@@ -48,6 +48,28 @@ def test_a_name_for_several_platforms_is_a_list(cli: Cli, place: Path, registry:
     assert set(cli("images", "--all", "--quiet").lines) <= set(before)
 
 
+def test_files_for_several_platforms(cli: Cli, place: Path, tmp_path: Path) -> None:
+    both = ("--platform", "linux/amd64,linux/arm64/v8")
+    before = cli("images", "--all", "--quiet").stdout
+    built = cli("build", *both, "-o", str(tmp_path / "out"), str(place))
+    assert built.stdout == ""
+    found = {path.name: (path / "for").read_text() for path in (tmp_path / "out").iterdir()}
+    assert found == {"linux_amd64": "amd64\n", "linux_arm64_v8": "arm64\n"}
+    assert cli("images", "--all", "--quiet").stdout == before
+
+
+def test_a_list_is_pushed(cli: Cli, place: Path, registry: Registry) -> None:
+    both = ("--platform", "linux/amd64,linux/arm64")
+    names = [f"{registry.address}/pushed/{name}" for name in ("list:1", "other:1")]
+    built = cli("build", *both, "--push", "-t", names[0], "-o", f"type=registry,name={names[1]}", str(place))
+    assert re.fullmatch(r"[0-9a-f]{64}\n", built.stdout)
+    for name in names:
+        assert platforms(cli, name) == ["linux/amd64", "linux/arm64"]
+        cli("manifest", "rm", name)
+        assert platforms(cli, f"docker://{name}") == ["linux/amd64", "linux/arm64"]
+    cli("image", "prune", "--force")
+
+
 def test_an_image_is_put_on_a_list(cli: Cli, place: Path, tmp_path: Path) -> None:
     for platform in ("linux/amd64", "linux/s390x"):
         cli(
@@ -67,7 +89,8 @@ def test_an_image_is_put_on_a_list(cli: Cli, place: Path, tmp_path: Path) -> Non
 
 def test_what_only_one_image_can_have_is_refused(cli: Cli, place: Path) -> None:
     both = ("--platform", "linux/amd64,linux/arm64")
-    assert "--output takes one image" in cli("build", *both, "-o", "out", str(place), status=125).stderr
+    refused = cli("build", *both, "-o", f"type=oci,dest={place}/out", str(place), status=125)
+    assert "an archive takes one image" in refused.stderr
     text = (place / "Dockerfile").read_text()
     assert "can be read once" in cli("build", *both, "-", input=text, status=125).stderr
     assert (

@@ -51,7 +51,8 @@ def main(args: Args) -> int:
             if len(platforms) > 1 or args.manifest:
                 from daemonless.actions.build_list import build_list  # noqa: PLC0415 - seldom asked for
 
-                print(build_list(args, platforms, lease, _build).partition(":")[2])
+                if built_list := build_list(args, platforms, lease, _build):
+                    print(built_list.partition(":")[2])
                 return 0
             built = _build(args, lease)
     except DockerfileError as error:

@@ -30,7 +30,7 @@ class Outputs:
         if args.push:
             images.append(Output(kind="image", push=True))
         self._args = args
-        self._files = [output for output in given if output.is_file]
+        self.files = [output for output in given if output.is_file]
         self.is_listed = bool(tags or images or args.load or not given)
         self.to_stdout = any(output.dest == STDOUT for output in given)
         named = (new_reference(name) for output in images for name in output.names)
@@ -38,7 +38,7 @@ class Outputs:
         self._pushed = [(output, _names(output, tags)) for output in images if output.push]
         if not all(names for _, names in self._pushed):
             raise UsageError("an image that is to be pushed needs a name", "give it one: --tag NAME")
-        for output in self._files:
+        for output in self.files:
             _check_place(output)
 
     def write(self, builder: Builder, built: Finished, id_map: IdMap, directory: str) -> None:
@@ -46,7 +46,7 @@ class Outputs:
 
         A file gets its name when it is complete. Raises what the places raise.
         """
-        for output in self._files:
+        for output in self.files:
             if output.kind in FILES:
                 self._write_files(output, builder, id_map, directory)
             else:
