@@ -62,7 +62,7 @@ CASES = [
     Case(
         "run-writes-everywhere",
         FROM + "RUN echo x >/tmp/t && echo y >/var/tmp/u && mkdir -p /opt/o /srv/s "
-        "&& echo z >/root/r && echo w >/run/w\n",
+        "&& (cd root; echo z >r) && echo w >/run/w\n",
     ),
     Case("run-appends-in-steps", FROM + "".join(f"RUN echo {n} >>/log\n" for n in range(8))),
     Case("run-reads-standard-input-as-empty", FROM + "RUN cat >/a; test ! -t 0 && echo no terminal >>/a\n"),

@@ -9,7 +9,7 @@ from daemonless.errors import UsageError
 RO = {"read_only": True}
 
 
-def mount(text: str, workdir: str = "/work") -> dict:
+def mount(text: str, workdir: str = "/app") -> dict:
     """Return what differs from the record's defaults, but for type and target."""
     found = parse_mount(
         text, lambda value: value.replace("$V", "v"), lambda path: absolute({"WorkingDir": workdir}, path)
@@ -22,16 +22,16 @@ def mount(text: str, workdir: str = "/work") -> dict:
     ("text", "expected"),
     [
         ("target=/t", {"type": "bind", "target": "/t", "source": "/", **RO}),
-        ("type=bind,source=a/../b,dst=t", {"type": "bind", "target": "/work/t", "source": "/b", **RO}),
+        ("type=bind,source=a/../b,dst=t", {"type": "bind", "target": "/app/t", "source": "/b", **RO}),
         ("src=../../etc,target=/t", {"type": "bind", "target": "/t", "source": "/etc", **RO}),
         ("TYPE=Bind,from=x,rw,destination=/t/", {"type": "bind", "target": "/t", "source": "/",
                                                 "from_": "x"}),
         ("target=/t,rw=false", {"type": "bind", "target": "/t", "source": "/", **RO}),
         ("target=/t,readwrite", {"type": "bind", "target": "/t", "source": "/"}),
         ("target=/t,ro=0", {"type": "bind", "target": "/t", "source": "/"}),
-        ("type=bind", {"type": "bind", "target": "/work", "source": "/", **RO}),
+        ("type=bind", {"type": "bind", "target": "/app", "source": "/", **RO}),
         ("type=cache,target=/c", {"type": "cache", "target": "/c", "source": "/", "id": "/c"}),
-        ("type=cache,target=c", {"type": "cache", "target": "/work/c", "source": "/", "id": "/work/c"}),
+        ("type=cache,target=c", {"type": "cache", "target": "/app/c", "source": "/", "id": "/app/c"}),
         (
             "type=cache,id=$V,target=/c,ro,sharing=Locked,from=s,source=d,mode=0750,uid=1,gid=2",
             {"type": "cache", "target": "/c", "source": "/d", "id": "v", **RO,
@@ -44,7 +44,7 @@ def mount(text: str, workdir: str = "/work") -> dict:
         ("type=secret,id=s", {"type": "secret", "target": "/run/secrets/s", "id": "s", **RO}),
         ("type=secret,source=a/s", {"type": "secret", "target": "/run/secrets/s", "id": "a/s", **RO}),
         ("type=secret,target=/a/b", {"type": "secret", "target": "/a/b", "id": "b", **RO}),
-        ("type=secret,id=s,target=x", {"type": "secret", "target": "/work/x", "id": "s", **RO}),
+        ("type=secret,id=s,target=x", {"type": "secret", "target": "/app/x", "id": "s", **RO}),
         ("type=secret,id=s,env=E", {"type": "secret", "id": "s", "env": "E", **RO}),
         ("type=secret,env=E", {"type": "secret", "id": "E", "env": "E", **RO}),
         (
