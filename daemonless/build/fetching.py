@@ -9,6 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 from daemonless.build.cloning import clone, open_below
 from daemonless.build.gitrefs import parse_git
+from daemonless.build.secrets import authorization
 from daemonless.build.trees import PATH_DIRECTORY, Tree
 from daemonless.errors import InvalidData, NotFound, UsageError, printable
 from daemonless.files import write_all
@@ -19,12 +20,16 @@ from daemonless.registry.transport import HttpTransport, Request, Response
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from daemonless.build.runjob import Secret
     from daemonless.dockerfile.steps import CopyWork
 
 _OK, _NOT_FOUND, _GONE = 200, 404, 410
 _CHUNK = 1 << 18  # bytes
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _UNNAMED = "__unnamed__"  # as BuildKit calls it
+_NO_HEADERS: Mapping[str, str] = {}  # shared and never changed
 
 
 def remote_sources(work: CopyWork) -> list[str]:
@@ -42,23 +47,26 @@ def is_remote(source: str) -> bool:
     return source.startswith(("http://", "https://")) or parse_git(source) is not None
 
 
-def fetch(source: str, work: CopyWork, directory: str) -> Tree:
+def fetch(source: str, work: CopyWork, directory: str, secrets: tuple[tuple[str, Secret], ...] = ()) -> Tree:
     """Fetch a source into `directory`, which is new and ours; return its files.
 
     Raises NotFound, InvalidData if it is not what --checksum says, UsageError, Unreachable.
     """
     found = parse_git(source)
     if found is None:
-        return fetch_file(source, directory, checksum=work.checksum)
+        headers = authorization(source, secrets)
+        return fetch_file(source, directory, checksum=work.checksum, headers=headers)
     keep = work.keep_git_dir if found.keep_git_dir is None else found.keep_git_dir
     checksum = work.checksum.removeprefix("sha1:").removeprefix("sha256:").lower()
     return clone(found, directory, keep_git_dir=keep, checksum=checksum)
 
 
-def fetch_into(source: str, work: CopyWork, directory: str) -> dict[str, str]:
+def fetch_into(
+    source: str, work: CopyWork, directory: str, secrets: tuple[tuple[str, Secret], ...]
+) -> dict[str, str]:
     """Make `directory` and fetch a source into it; return what `reopen` needs, in another process."""
     os.mkdir(directory, 0o700)
-    tree = fetch(source, work, directory)
+    tree = fetch(source, work, directory, secrets)
     return {"name": tree.name, "file": tree.file, "identity": tree.identity}
 
 
@@ -75,14 +83,16 @@ def reopen(source: str, directory: str, told: dict[str, str]) -> Tree:
     return Tree(fd=top, name=told["name"], file=told["file"], identity=told["identity"])
 
 
-def fetch_file(url: str, directory: str, *, checksum: str = "", name: str = "") -> Tree:
+def fetch_file(
+    url: str, directory: str, *, checksum: str = "", name: str = "", headers: Mapping[str, str] = _NO_HEADERS
+) -> Tree:
     """Fetch one file into `directory`; its name is the address's, its time that of Last-Modified.
 
     Without that header its time is 0, so that it does not depend on when it was fetched.
     """
     expected = _digest(checksum) if checksum else None
     name = name or _name_of(url)
-    response = open_response(url)
+    response = open_response(url, headers)
     digest = sha256()
     top = os.open(directory, PATH_DIRECTORY)
     try:
@@ -107,7 +117,7 @@ def fetch_file(url: str, directory: str, *, checksum: str = "", name: str = "") 
         os.close(top)
 
 
-def open_response(url: str) -> Response:
+def open_response(url: str, headers: Mapping[str, str] = _NO_HEADERS) -> Response:
     """Return the answer of a server that has the file. Raises NotFound, UsageError, Unreachable."""
     try:
         parts = urlsplit(url)
@@ -117,7 +127,8 @@ def open_response(url: str) -> Response:
     if not host or parts.username is not None or parts.password is not None:
         raise UsageError(f"{redact_url(url)} is not an address that can be fetched")
     try:
-        response = HttpTransport(load_trust(parts.netloc)).send(Request(method="GET", url=url))
+        request = Request(method="GET", url=url, headers=headers)
+        response = HttpTransport(load_trust(parts.netloc)).send(request)
     except Unreachable as error:
         reason = error.message.removeprefix(f"cannot reach registry {parts.netloc}: ")
         raise Unreachable(f"cannot fetch {redact_url(url)}: {reason}", error.hint) from None

@@ -10,10 +10,10 @@ import os
 
 from daemonless.build.cachemounts import CacheStore, Held, Identity, cache_id
 from daemonless.build.mountsources import CacheSource, FileSource, SocketSource, Tree, TreeSource
-from daemonless.build.runjob import Directory, RunJob, Secret
+from daemonless.build.runjob import Directory, RunJob
+from daemonless.build.secrets import value_of
 from daemonless.containers.request import config_section
-from daemonless.errors import DaemonlessError, NotFound, UsageError, printable
-from daemonless.files import read_file
+from daemonless.errors import NotFound, UsageError, printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from daemonless.isolation.launch import Source
     from daemonless.oci.runtime import Mount
 
-MAX_SECRET = 500 << 10  # bytes, as BuildKit
 _FILE_OPTIONS = ("bind", "rprivate", "ro", "nosuid", "nodev")
 
 
@@ -237,7 +236,7 @@ class RunMounts:
                     f"give it: --secret id={shown},src=FILE or --secret id={shown},env=VARIABLE",
                 )
             return
-        value = _value_of(mount.id, secret)
+        value = value_of(mount.id, secret)
         if mount.env:
             if b"\0" in value:
                 raise UsageError(
@@ -273,19 +272,3 @@ class RunMounts:
         self.files.add(destination)
         if number == 0:
             self.variables.append(f"SSH_AUTH_SOCK={destination}")
-
-
-def _value_of(name: str, secret: Secret) -> bytes:
-    """Return the value of a secret. Raises NotFound or UsageError."""
-    shown = printable(name)
-    if secret.env:
-        value = os.environb.get(os.fsencode(secret.env))
-        if value is None:
-            raise NotFound(f"the secret {shown} is to come from the variable {secret.env}, which is not set")
-        return value
-    try:
-        return read_file(secret.path, MAX_SECRET, what=f"the secret {shown}")
-    except OSError as error:
-        raise NotFound(f"cannot read the secret {shown} from {secret.path}: {error.strerror}") from None
-    except DaemonlessError as error:
-        raise UsageError(error.message, "a secret may have 500 kB") from None

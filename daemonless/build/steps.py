@@ -135,7 +135,9 @@ class Steps:
             directory = self.new_directory()
 
             def start(_: int, source: str = source, directory: str = directory) -> Task:
-                return Task(lambda: fetching.fetch_into(source, work, directory), fork_plain)
+                return Task(
+                    lambda: fetching.fetch_into(source, work, directory, self._settings.secrets), fork_plain
+                )
 
             told = yield Job(start=start, output=printed)
             found[source] = fetching.reopen(source, directory, told)
