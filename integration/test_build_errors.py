@@ -125,6 +125,7 @@ CASES = [
         ("checksum",),
     ),
     Wrong("nothing-at-an-address", FROM + "ADD {http}/none /p\n", 2, ("there is no such file",)),
+    Wrong("no-token-for-an-address", FROM + "ADD {http}/private/plain.txt /p\n", 2, ("401",)),
     Wrong("no-such-branch", FROM + "ADD {http}/git/repo.git#none /p\n", 2, ("none",)),
     Wrong("too-many-layers", FROM + "".join(f"WORKDIR /d{n}\n" for n in range(127)), 128, ("127 layers",)),
     Wrong("required-variable", FROM + 'ENV A="${B:?must be given}"\n', 2, ("B", "must be given")),

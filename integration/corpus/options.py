@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from corpus.case import STARTER, Case, file, folder
+from corpus.case import STARTER, Case, file
 
 FROM = f"FROM {STARTER}\n"
 COPY = FROM + "COPY f /f\nRUN cp /f /g\n"
@@ -46,7 +46,7 @@ CASES = [
         "context-from-an-archive-served",
         "",
         context="{http}/context.tar.gz",
-        tree={"f": file("served\n"), "d": folder(0o700), "d/g": file("g", 0o600)},
+        tree={"f": file("served\n"), "g": file("g", 0o600)},
         buildah="needs the archive's own directory",
     ),
     Case(
