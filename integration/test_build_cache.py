@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import os
 import re
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from harness import Cli
+from harness import Cli, Result
 
 DOCKERFILE = """
 FROM BASE
@@ -122,3 +125,50 @@ def test_check_mends_the_cache(fresh: Cli, context: Path) -> None:
     assert "DONE" in cached(fresh, context)
     assert cached(fresh, context) == ["CACHED"] * 3
     del whole
+
+
+def test_the_same_build_many_times_at_once(fresh: Cli, context: Path) -> None:
+    """Equal steps are made by several builds at once: one result is kept, and all have it."""
+    (context / "Dockerfile").write_text((context / "Dockerfile").read_text().replace("urandom", "zero"))
+    for _ in range(3):
+        with ThreadPoolExecutor(4) as pool:
+            results = list(pool.map(lambda _: fresh("build", "--quiet", str(context), status=None), range(4)))
+        assert all(result.status == 0 for result in results), results
+        assert set(cached(fresh, context)) == {"CACHED"}
+        assert fresh("system", "check").stdout == ""
+        fresh("image", "prune", "--force")
+        fresh("builder", "prune", "--all", "--force")
+        assert not fresh.leftovers()
+
+
+def test_builds_and_prunes_at_once(fresh: Cli, context: Path) -> None:
+    """S-7: prunes take what no build needs, and no build ever misses anything."""
+    failures: list[Result] = []
+    done = threading.Event()
+
+    def repeat(*words: str) -> None:
+        while not done.is_set():
+            result = fresh(*words, status=None)
+            if result.status:
+                failures.append(result)
+
+    fresh("build", "--quiet", str(context))
+    prunes = [("image", "prune", "--force"), ("image", "prune", "--all", "--force")]
+    prunes.append(("builder", "prune", "--all", "--force"))
+    workers = [threading.Thread(target=repeat, args=words) for words in prunes]
+    workers += [
+        threading.Thread(target=repeat, args=("build", "--quiet", *options, str(context)))
+        for options in ((), ("--no-cache",))
+    ]
+    for worker in workers:
+        worker.start()
+    time.sleep(6)
+    done.set()
+    for worker in workers:
+        worker.join()
+    assert not failures, "\n\n".join(map(str, failures[:3]))
+    assert fresh("system", "check").stdout == ""
+    fresh("image", "prune", "--all", "--force")
+    fresh("builder", "prune", "--all", "--force")
+    assert pieces(fresh) == set()
+    assert not list((fresh.root / "tmp").iterdir())

@@ -136,6 +136,30 @@ def test_a_pull_onto_a_full_disk(disk: Disk, image: str) -> None:
     assert disk.cli.leftovers() == []
 
 
+def test_a_build_onto_a_full_disk(disk: Disk, image: str, tmp_path: Path) -> None:
+    """It fails in one line, and the images of before, and what of the build was made, are there."""
+    context = tmp_path / "context"
+    context.mkdir()
+    (context / "Dockerfile").write_text(f"FROM {image}\nRUN echo 1 > /1\n")
+    old = disk.cli("build", "--quiet", "--tag", "old", str(context)).stdout
+    (context / "Dockerfile").write_text(f"FROM {image}\nRUN echo 1 > /1\nRUN echo 2 > /2\nENV A=1\n")
+    disk.fill()
+    result = in_order(disk.cli("build", "--quiet", "--tag", "old", str(context), status=None))
+    assert result.status == 125
+    note("build", "full disk", f"status {result.status}")
+    assert disk.cli.inspect("old", "{{.Id}}") == old.strip()
+    disk.empty()
+    fills = "RUN dd if=/dev/zero of=/big bs=1M; rm -f /big; exit 3\n"
+    (context / "Dockerfile").write_text(f"FROM {image}\nRUN echo 1 > /1\n{fills}")
+    disk.cli("build", "--quiet", str(context), status=3)
+    (context / "Dockerfile").write_text(f"FROM {image}\nRUN echo 1 > /1\nRUN echo 2 > /2\n")
+    disk.cli("build", "--quiet", "--tag", "new", str(context))
+    assert disk.cli("run", "--rm", *QUICK, "new", "cat", "/1", "/2").stdout == "1\n2\n"
+    assert disk.cli("run", "--rm", *QUICK, "old", "cat", "/1").stdout == "1\n"
+    disk.cli("rmi", "old", "new")
+    assert not list((disk.place / "root/tmp").iterdir())
+
+
 def test_a_disk_that_cannot_be_written(disk: Disk, image: str) -> None:
     cli = disk.cli
     cli("run", *QUICK, "--name", "exited", image, "sh", "-c", "echo said; exit 3", status=3)
