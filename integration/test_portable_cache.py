@@ -144,6 +144,46 @@ def test_a_cache_in_a_registry(fresh: Cli, other, context: Path, registry: Regis
         assert build(other(), context, "--cache-from", back)[:2] == (image_id, ["CACHED"] * 3)
 
 
+def test_builds_are_merged_in_a_registry_which_keeps_its_images(
+    fresh: Cli, other, context: Path, registry: Registry, image: str
+) -> None:
+    place = f"type=registry,ref={registry.address}/merged:cache"
+    texts = []
+    for number in range(3):
+        (context / "Dockerfile").write_text(
+            f"FROM {image}\nRUN head -c 100000 /dev/urandom > /file-{number}\nENV N={number}\n"
+        )
+        texts.append((context / "Dockerfile").read_text())
+        build(fresh, context, "--cache-to", f"{place},max-size=250k")
+    for text, ends in zip(texts, (["DONE"], ["CACHED"], ["CACHED"]), strict=True):
+        (context / "Dockerfile").write_text(text)
+        assert build(other(), context, "--cache-from", place)[1] == ends
+    name = f"{registry.address}/merged:image"
+    build(fresh, context, "--tag", name)
+    fresh("push", "--quiet", name)
+    _, _, told = build(fresh, context, "--cache-to", f"type=registry,ref={name}")
+    assert "the build cache was not saved" in told and "not a build cache" in told
+    other()("pull", "--quiet", name)
+
+
+def test_a_blob_that_was_damaged_is_written_anew(
+    fresh: Cli, other, context: Path, tmp_path: Path, image: str
+) -> None:
+    """The step gives the same bytes again, so nothing but their damage tells the blobs apart."""
+    place = tmp_path / "cache"
+    to, back = f"type=local,dest={place}", f"type=local,src={place}"
+    (context / "Dockerfile").write_text(f"FROM {image}\nRUN echo 1 > /file\n")
+    same = ("--timestamp", "1700000000")
+    build(fresh, context, "--cache-to", to, *same)
+    before = {path.name: path.read_bytes() for path in (place / "blobs/sha256").iterdir()}
+    damage_blobs(place)
+    _, ends, told = build(other(), context, "--cache-from", back, "--cache-to", to, *same)
+    assert ends == ["DONE"] and "is corrupt" in told
+    (layer,) = [step["layer"]["descriptor"]["digest"][7:] for step in read_cache(place)["steps"]]
+    assert (place / "blobs/sha256" / layer).read_bytes() == before[layer]
+    assert build(other(), context, "--cache-from", back, *same)[1] == ["CACHED"]
+
+
 def test_a_cache_in_an_image(fresh: Cli, other, context: Path, registry: Registry, image: str) -> None:
     (context / "Dockerfile").write_text(f"FROM {image}\nRUN date +%N > /made\nENV A=1\nRUN date > /again\n")
     name = f"{registry.address}/inline:1"

@@ -121,7 +121,7 @@ def _build(args: Args, lease: Lease, *, listed: bool = True) -> Finished | None:
             built = builder.build()
             if outputs:
                 outputs.write(builder, built, id_map, workspace.new_directory())
-            caches.save(builder, id_map)
+            caches.save(builder, cache, id_map)
             report.finished(built.id, [str(reference) for reference in request.tags])
     sources.save()
     _write_results(args, request, built)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from daemonless.actions.args import Args
     from daemonless.build.building import Builder
     from daemonless.build.caches import ForeignCache
+    from daemonless.build.lookup import StepCache
     from daemonless.isolation.userns import IdMap
     from daemonless.oci.image import Platform
 
@@ -38,7 +39,7 @@ class Caches:
 
         return open_caches(self._sources, registry_access(self._args), platform, self._args.warn)
 
-    def save(self, builder: Builder, id_map: IdMap) -> None:
+    def save(self, builder: Builder, cache: StepCache, id_map: IdMap) -> None:
         """Save what the build has made and used. What fails is told of: the image is there."""
         if not self._targets:
             return
@@ -51,7 +52,11 @@ class Caches:
         identities = builder.cache_mounts()
         mounts = [cache for cache in CacheStore(args.paths).caches() if cache.id in identities]
         saver = Saver(
-            args.paths, id_map, registry_access(args), lambda path: open_output(path, "a build cache")
+            args.paths,
+            id_map,
+            registry_access(args),
+            lambda path: open_output(path, "a build cache"),
+            cache.damaged,
         )
         for place in self._targets:
             steps = builder.used(everything=place.is_complete)

@@ -206,7 +206,6 @@ class Builder:
             answer = yield self._job(task, self._cache.bringer(found))
             if "failure" in answer:
                 self._report.say(f"{task.title}: not from the cache, {answer['failure']}")
-                return None
             found = self._cache.brought(found, answer)
         if found is None or found.layer is None:
             return None

@@ -38,6 +38,10 @@ if TYPE_CHECKING:
 CACHE_NAME = "buildcache"  # what a layout's index calls the cache that lies in it
 
 
+class NoCache(InvalidData):
+    """There is something else, an image or another program's cache, which is not to be replaced."""
+
+
 class ForeignCache:
     """What a cache elsewhere has, and how to open it for its blobs."""
 
@@ -103,7 +107,7 @@ def read_list(source: Source, name: str) -> CacheList:
     fetched = source.fetch_manifest()
     document = parse_document(fetched.data, fetched.content_type, what=f"the manifest of {name}")
     if not isinstance(document, Manifest) or document.config.media_type != CACHE_CONFIG:
-        raise InvalidData("it is not a build cache of this program")
+        raise NoCache("it is not a build cache of this program")
     return _read_config(source, document, name)
 
 

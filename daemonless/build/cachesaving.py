@@ -1,7 +1,7 @@
 """`--cache-to`: the steps of a build, and the content of its cache mounts, go to a cache elsewhere.
 
-A directory or an archive keeps what it had: the two are merged, and what was not used for longest goes
-first where the result would be too large. What a cache lists is there before the list is, and the list
+A place keeps what it had: the two are merged, and what was not used for longest goes first where the
+result would be too large. What a cache lists is there before the list is, and the list
 is replaced in one step, so whoever reads meanwhile, or whoever is killed, sees the one or the other.
 """
 
@@ -13,7 +13,7 @@ from contextlib import ExitStack
 
 from daemonless import failpoints, jsonio
 from daemonless.build.cacheplaces import LOCAL, Place
-from daemonless.build.caches import CACHE_NAME, location_of, read_list
+from daemonless.build.caches import CACHE_NAME, NoCache, location_of, read_list
 from daemonless.build.mountarchives import pack
 from daemonless.errors import DaemonlessError, NotFound, printable
 from daemonless.images.blobs import BlobStore
@@ -27,9 +27,9 @@ from daemonless.images.transports.layout_destination import LayoutArchive, Layou
 from daemonless.images.transports.opening import open_local
 from daemonless.images.transports.output_archive import OutputArchive
 from daemonless.images.transports.output_directory import OutputDirectory
-from daemonless.images.transports.registry import RegistryDestination
+from daemonless.images.transports.registry import RegistryDestination, open_registry_source
 from daemonless.images.transports.source import BlobReader, Source
-from daemonless.oci.digest import digest_of
+from daemonless.oci.digest import Digest, digest_of
 from daemonless.oci.image import (
     MAX_DOCUMENT,
     OCI_INDEX,
@@ -43,7 +43,7 @@ from daemonless.registry.registries import load_registries
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
     from contextlib import AbstractContextManager
     from typing import Protocol
 
@@ -70,12 +70,14 @@ class Saver:
         id_map: IdMap,
         access: Access,
         open_output: Callable[[str], AbstractContextManager[_Output]],
+        damaged: Collection[str],
     ) -> None:
-        """`open_output` opens a file that gets its name when it is kept."""
+        """`open_output` opens a file that gets its name when it is kept; `damaged` blobs are made anew."""
         self._paths = paths
         self._id_map = id_map
         self._access = access
         self._open_output = open_output
+        self._damaged = damaged
         self._warnings: list[str] = []
         self._blobs = BlobStore(paths.data)
 
@@ -95,15 +97,16 @@ class Saver:
         with ExitStack() as stack:
             contents = _Contents(self._blobs)
             if place.kind != LOCAL:
-                new = self._with_mounts(stack, contents, new, mounts)
-                self._to_registry(place, new.capped(place.max_size), contents)
+                self._to_registry(stack, contents, place, new, mounts)
             elif os.path.isdir(place.path) or not place.path.endswith(".tar"):
                 output = OutputDirectory(place.path)  # from here on nobody else writes to it
                 stack.callback(output.close)
+                for digest in self._damaged:
+                    output.discard(blob_name(Digest(digest)))
                 new = self._merged(stack, contents, place, new, mounts)
-                _to_directory(output, new, contents)
+                _to_directory(output, new.without(contents.lacks), contents)
             else:
-                new = self._merged(stack, contents, place, new, mounts)
+                new = self._merged(stack, contents, place, new, mounts).without(contents.lacks)
                 with self._open_output(place.path) as file:
                     archive = LayoutArchive(OutputArchive(file.fd, str(place)))
                     _put(archive.image(CACHE_NAME), new, contents)
@@ -116,15 +119,24 @@ class Saver:
         """Return what the place is to have: the new, and of the old what there is room for."""
         old = CacheList()
         try:
-            opened = stack.enter_context(open_local(location_of(place.path)))
-            old = read_list(opened.only, str(place))
-            contents.add_source(opened.only, old)
+            source = self._open(stack, place)
+            old = read_list(source, str(place)).without(lambda blob: blob.digest in self._damaged)
+            contents.add_source(source, old)
         except NotFound:
             pass  # the first time
+        except NoCache:
+            raise
         except DaemonlessError as error:
             self._warnings.append(f"the build cache {place} is made anew: {error.message}")
         new = self._with_mounts(stack, contents, new, mounts, old)
-        return new.merged(old).without(contents.lacks).capped(place.max_size)
+        return new.merged(old).capped(place.max_size)
+
+    def _open(self, stack: ExitStack, place: Place) -> Source:
+        if place.kind == LOCAL:
+            return stack.enter_context(open_local(location_of(place.path))).only
+        source = open_registry_source(place.references[0], self._access.connect)
+        stack.callback(source.close)
+        return source
 
     def _with_mounts(
         self,
@@ -132,7 +144,7 @@ class Saver:
         contents: _Contents,
         new: CacheList,
         mounts: Sequence[Cache],
-        old: CacheList = CacheList(),  # noqa: B008 - it is frozen
+        old: CacheList,
     ) -> CacheList:
         """Return the list with archives of the cache mounts; those in the old one that are as new stay."""
         before = {mount.name: mount.used for mount in old.mounts}
@@ -152,14 +164,20 @@ class Saver:
             archives.append(archive)
         return new.replace(mounts=tuple(archives))
 
-    def _to_registry(self, place: Place, found: CacheList, contents: _Contents) -> None:
+    def _to_registry(
+        self, stack: ExitStack, contents: _Contents, place: Place, new: CacheList, mounts: Sequence[Cache]
+    ) -> None:
         reference = place.references[0]
         client = self._access.connect(load_registries().destination(reference))
-        try:
-            origins = Origins(ImageStore(self._paths.data), self._paths, reference)
-            _put(RegistryDestination(client, reference, origins), found, contents)
-        finally:
-            client.close()
+        stack.callback(client.close)
+        origins = Origins(ImageStore(self._paths.data), self._paths, reference)
+        destination = RegistryDestination(client, reference, origins)
+        new = self._merged(stack, contents, place, new, mounts)
+        _put(
+            destination,
+            new.without(lambda blob: contents.is_old(blob) and not destination.find_blob(blob)),
+            contents,
+        )
 
 
 class _Contents:
@@ -178,9 +196,15 @@ class _Contents:
         """Be told of an older cache that stays open."""
         self._sources.update((descriptor.digest, source) for descriptor in found.blobs())
 
+    def is_old(self, descriptor: Descriptor) -> bool:
+        """Return whether only an older cache has a blob."""
+        return descriptor.digest not in self._files and not self._blobs.has(
+            descriptor.digest, descriptor.size
+        )
+
     def lacks(self, descriptor: Descriptor) -> bool:
         """Return whether a blob is nowhere."""
-        if descriptor.digest in self._files or self._blobs.has(descriptor.digest, descriptor.size):
+        if not self.is_old(descriptor):
             return False
         source = self._sources.get(descriptor.digest)
         if source is None:

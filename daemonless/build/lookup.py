@@ -49,6 +49,7 @@ class StepCache:
         self._unpacked = LayerStore(paths.data, id_map.key)
         self._blobs = ImageStore(paths.data).blobs
         self._here: set[str] = set()  # keys whose records in the store are right
+        self.damaged: set[str] = set()  # digests of blobs that could not be brought here
         self._brought: set[str] = set()  # names of cache mounts
         self._used: dict[int, dict[str, CachedStep]] = {}
 
@@ -95,8 +96,11 @@ class StepCache:
 
         return lambda output: Task(bring, fork_plain)
 
-    def brought(self, offer: Offer, answer: dict[str, Any]) -> CachedStep:
-        """Return the step, whose layer is in the store now."""
+    def brought(self, offer: Offer, answer: dict[str, Any]) -> CachedStep | None:
+        """Return the step, whose layer is in the store now; None if it is not."""
+        if "failure" in answer:
+            self.damaged.add(offer.layer.descriptor.digest)
+            return None
         return offer.step.replace(layer=offer.layer.replace(size=answer["size"]))
 
     def mount_bringers(self, identities: Iterable[str]) -> list[Callable[[int], Task]]:

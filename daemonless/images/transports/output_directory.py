@@ -64,6 +64,13 @@ class OutputDirectory:
         """Remove a file."""
         os.unlink(name, dir_fd=self.fd)
 
+    def discard(self, name: str) -> None:
+        """Remove a file, which may be gone already, as may its directory."""
+        try:
+            self.remove(name)
+        except FileNotFoundError:
+            pass
+
     def close(self) -> None:
         """Make the names durable, and let others write."""
         os.fsync(self.fd)
