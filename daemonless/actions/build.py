@@ -24,7 +24,7 @@ from daemonless.containers.request import RunRequest
 from daemonless.containers.variables import read_text
 from daemonless.dockerfile.document import DockerfileError
 from daemonless.dockerfile.parse import parse
-from daemonless.errors import UsageError, printable
+from daemonless.errors import NotFound, UsageError, printable
 from daemonless.files import write_atomic
 from daemonless.images.leases import Lease
 from daemonless.isolation.userns import load_id_map
@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from daemonless.dockerfile.checks import Checked
     from daemonless.images.store import Image
     from daemonless.oci.reference import Reference
+
+_ATTEMPTS = 3  # to get hold of an image that others remove
 
 
 def main(args: Args) -> int:
@@ -79,9 +81,13 @@ def _build(args: Args, lease: Lease, *, listed: bool = True) -> Finished | None:
 
     def obtain(name: str, platform: str) -> Image:
         given = _for_platform(puller, platform or args.platform)
-        image = find_image(given, RunRequest(image=name, pull=args.pull, platform=_parts(given.platform)))
-        have_layers(puller, image, id_map)
-        return image
+        request = RunRequest(image=name, pull=args.pull, platform=_parts(given.platform))
+        for _ in range(_ATTEMPTS):
+            image = find_image(given, request)
+            have_layers(puller, image, id_map)
+            if cache.hold(image):
+                return image
+        raise NotFound(f"image {printable(name)} was removed while the build looked at it", "build again")
 
     named = [parse_named(text) for text in args.build_context]
     with Workspace(args.paths.data) as workspace:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from daemonless.errors import DaemonlessError
 from daemonless.images.buildcache import BuildCache, CachedStep, StepLayer
 from daemonless.images.leases import Lease
-from daemonless.images.store import ImageStore
+from daemonless.images.store import Image, ImageStore
 from daemonless.isolation.task import Task, fork_plain
 from daemonless.layers.store import LayerStore
 from daemonless.oci.image import Descriptor
@@ -74,6 +74,14 @@ class StepCache:
                 self._lease.keep(known.layer.descriptor.digest, known.layer.diff_id)
                 return Offer(step=known, layer=known.layer, cache=cache)
         return None
+
+    def hold(self, image: Image) -> bool:
+        """Have nobody remove an image; return whether all of it is here, its layers unpacked."""
+        self._lease.keep(*image.needs)
+        return all(self._blobs.has(digest) for digest in (image.digest, image.id)) and all(
+            self._has_blob(descriptor) and self._unpacked.has(diff_id)
+            for descriptor, diff_id in zip(image.layers, image.diff_ids, strict=True)
+        )
 
     def _is_here(self, layer: StepLayer) -> bool:
         self._lease.keep(layer.descriptor.digest, layer.diff_id)
