@@ -7,7 +7,7 @@ import time
 from daemonless.errors import printable
 
 TAIL = 20  # lines that are kept of a step, to be shown if it fails
-_LIMIT = 4000  # characters of a line
+LINE = 4000  # characters of a line that is shown
 _PENDING = 1 << 16  # bytes of a line that does not end
 _ESCAPE, _BELL = 0x1B, 0x07
 
@@ -68,7 +68,7 @@ def clean(line: bytes) -> str:
     if _ESCAPE in line:
         first, *others = line.split(b"\x1b")
         line = first + b"".join(_without_sequence(part) for part in others)
-    return printable(line.decode("utf-8", "replace").expandtabs(8), _LIMIT)
+    return printable(line.decode("utf-8", "replace").expandtabs(8), LINE)
 
 
 def _without_sequence(part: bytes) -> bytes:

@@ -7,7 +7,7 @@ Whatever the form, the last lines of a step that failed are there to be read, on
 
 from __future__ import annotations
 
-from daemonless.build.loglines import Log, clean
+from daemonless.build.loglines import LINE, Log, clean
 from daemonless.errors import printable
 from daemonless.files import write_all
 from daemonless.record import Record
@@ -109,7 +109,7 @@ class Quiet:
 
     def warn(self, text: str) -> None:
         """Print it all the same."""
-        self._write(f"Warning: {text}\n")
+        self._write(f"Warning: {printable(text, LINE)}\n")
 
     def finished(self, image: str, names: list[str]) -> None:
         """Say nothing."""
@@ -141,7 +141,7 @@ class Plain(Quiet):
     def started(self, task: TaskName) -> None:
         """Print what the task is."""
         super().started(task)
-        self._line(task, printable(task.title, 2000))
+        self._line(task, printable(task.title, LINE))
 
     def printed(self, task: TaskName, data: bytes) -> None:
         """Print the lines that are complete."""
@@ -168,7 +168,7 @@ class Plain(Quiet):
 
     def say(self, text: str) -> None:
         """Print a line."""
-        self._write(f"{text}\n")
+        self._write(f"{printable(text, LINE)}\n")
 
     def finished(self, image: str, names: list[str]) -> None:
         """Print the names, as the id is the command's result."""

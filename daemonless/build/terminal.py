@@ -13,7 +13,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from daemonless.build.loglines import Log
+from daemonless.build.loglines import LINE, Log
 from daemonless.build.report import Quiet, TaskName
 from daemonless.errors import printable
 
@@ -79,16 +79,17 @@ class Terminal(Quiet):
 
     def say(self, text: str) -> None:
         """Leave a line."""
-        self._leave(Text(text))
+        self._leave(Text(printable(text, LINE)))
 
     def warn(self, text: str) -> None:
         """Leave a line that is seen."""
-        self._leave(Text(f"Warning: {text}", style=_CANCELED))
+        self._leave(Text(f"Warning: {printable(text, LINE)}", style=_CANCELED))
 
     def finished(self, image: str, names: list[str]) -> None:
         """Sum up what was done."""
         cached = f", {self._cached} of them cached" if self._cached else ""
-        said = f"[+] Built in {self._time()}: {self._complete} steps{cached}"
+        steps = f"{self._complete} step{'s' * (self._complete != 1)}"
+        said = f"[+] Built in {self._time()}: {steps}{cached}"
         self._ended.append(Text(said, style=_DONE))
         self._ended += [Text(f" => {name}", style=_DONE) for name in names]
 
@@ -119,7 +120,7 @@ class Terminal(Quiet):
     def _step(self, title: str, log: Log, style: str, width: int) -> Text:
         """Return the line of a step: what it is, and at the right how long it has taken."""
         seconds = f" {log.seconds:.1f}s"
-        text = _cut(f" => {printable(title, 2000)}", width - len(seconds), style, pad=True)
+        text = _cut(f" => {printable(title, LINE)}", width - len(seconds), style, pad=True)
         return text.append(seconds, style=style)
 
     def _going_on(self, width: int, height: int) -> list[Text]:
