@@ -323,6 +323,25 @@ def test_signals_for_the_command_reach_the_container(cli: Cli, image: str, numbe
     assert process.wait(20) == 40
 
 
+@pytest.mark.parametrize("command", [("run", "--init", "--network=none", "--name", "front"), ("start", "-a")])
+def test_a_signal_while_it_starts_leaves_nothing_running(
+    cli: Cli, image: str, command: tuple[str, ...]
+) -> None:
+    """It comes before there is anything to run, or it reaches the process."""
+    words = (*command, image, "sleep", "1000")
+    if command[0] == "start":
+        cli("create", "--init", "--network=none", "--name", "front", image, "sleep", "1000")
+        words = (*command, "front")
+    for moment in range(30):
+        process = cli.start(*words)
+        time.sleep(moment * 0.006)
+        process.send_signal((signal.SIGTERM, signal.SIGINT)[moment % 2])
+        process.communicate(timeout=20)
+        assert cli("ps", "--quiet").stdout == ""
+        if command[0] == "run":
+            cli("rm", "--force", "front")
+
+
 def test_logs_keep_order_streams_and_count(cli: Cli, image: str) -> None:
     cli(
         "run",

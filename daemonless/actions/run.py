@@ -7,7 +7,7 @@ import os
 from daemonless.actions import create
 from daemonless.actions.descriptors import preserved
 from daemonless.containers import ending, starting
-from daemonless.supervisor.attach import DETACHED, Streams, take_part
+from daemonless.supervisor.attach import DETACHED, Streams, hold_signals, take_part
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,12 +23,17 @@ def main(args: Args) -> int:
     paths = args.paths
     if args.tty and args.interactive and not args.detach and not os.isatty(0):
         args.warn("the input is not a terminal, so --tty --interactive may not work as expected")
+    passes_signals = args.sig_proxy and not args.tty and not args.detach
+    if passes_signals:
+        hold_signals(but_interrupt=True)
     try:
         started = starting.start(paths, container, attached=not args.detach, preserve_fds=preserve)
     except BaseException:
         if request.rm:  # a supervisor that came far enough has removed it already
             ending.remove_if_there(paths, container)
         raise
+    if passes_signals:
+        hold_signals()
     if args.pidfile:
         create.write_new_file(args.pidfile, str(started.pid))
     if args.detach:

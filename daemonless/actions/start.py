@@ -9,6 +9,7 @@ from daemonless.containers.grammar import detach_keys
 from daemonless.containers.request import RunRequest
 from daemonless.containers.store import ContainerStore
 from daemonless.errors import Conflict, UsageError
+from daemonless.supervisor.attach import hold_signals
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,6 +37,10 @@ def _start_attached(args: Args) -> int:
         raise UsageError("only one container can be attached to at once", "name one, or use --latest")
     container = store.latest() if args.latest else store.find(args.containers[0])
     request = RunRequest.from_dict(container.record["request"])
+    if args.sig_proxy and not request.tty:
+        hold_signals(but_interrupt=True)
     started = starting.start(args.paths, container, attached=True)
+    if args.sig_proxy and not request.tty:
+        hold_signals()
     request = request.replace(interactive=request.interactive and args.interactive)
     return attend(started, request, detach_keys=detach_keys(args.detach_keys), proxy=args.sig_proxy)

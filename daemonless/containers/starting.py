@@ -12,7 +12,7 @@ import time
 from daemonless import events, failpoints, jsonio
 from daemonless.config import Paths
 from daemonless.containers import exits, netfiles
-from daemonless.containers.ending import forget
+from daemonless.containers.ending import forget, stop
 from daemonless.containers.request import RunRequest, needs_storage
 from daemonless.containers.store import Container, ContainerStore, event_details, sync_bundle
 from daemonless.errors import (
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from daemonless.supervisor.restart import Policy
 
 
-_SIGTERM = 15
+_SIGKILL, _SIGTERM = 9, 15
 _PATIENCE = 10  # seconds for who starts or removes the container meanwhile
 
 
@@ -90,6 +90,24 @@ def _start(
             if hold
             else f"container {record['name']} is already running"
         )
+    try:
+        return _start_locked(paths, container, lock, attached=attached, preserve_fds=preserve_fds, hold=hold)
+    except KeyboardInterrupt:
+        lock.release()
+        stop(container, _SIGKILL, 0)  # its supervisor would go on with the start
+        raise
+
+
+def _start_locked(
+    paths: Paths,
+    container: Container,
+    lock: Lock,
+    *,
+    attached: bool,
+    preserve_fds: tuple[int, ...],
+    hold: bool,
+) -> Started:
+    record = container.record
     ready = None
     streams: tuple[int, ...] = ()
     try:
@@ -117,7 +135,7 @@ def _start(
             os.close(fd)
     try:
         return _started(container, socket)
-    except BaseException as error:
+    except Exception as error:
         socket.close()
         os.waitpid(supervisor, 0)
         if isinstance(error, CommandNotExecutable):

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 DETACHED = -1  # in place of an exit status
-_SIGKILL, _SIGWINCH = 9, 28
+_SIGINT, _SIGKILL, _SIGWINCH = 2, 9, 28
 # all that can be caught but job control, faults, SIGCHLD, SIGPIPE and the terminal's own
 _PROXIED_SIGNALS = (1, 2, 3, 10, 12, 14, 15)
 
@@ -135,21 +135,27 @@ def take_part(socket: _socket.socket, pidfd: int, streams: Streams) -> int:
             termios.tcsetattr(0, termios.TCSADRAIN, saved)
 
 
-def hold_signals() -> None:
-    """Have the signals that are passed on wait until there is a process to pass them to."""
-    _signal.pthread_sigmask(_signal.SIG_BLOCK, _PROXIED_SIGNALS)
+def hold_signals(*, but_interrupt: bool = False) -> None:
+    """Have the signals that are passed on wait until there is a process to pass them to.
+
+    With `but_interrupt` SIGINT still ends what goes before, which may take long.
+    """
+    numbers = [number for number in _PROXIED_SIGNALS if number != _SIGINT or not but_interrupt]
+    _signal.pthread_sigmask(_signal.SIG_BLOCK, numbers)
 
 
 def pass_signals_on(pidfd: int) -> int:
     """Hand the signals this process gets, and those held, to the process of `pidfd` from now on.
 
     Returns what to poll beside everything else, and to `wake` from: a signal that comes just before
-    poll(2) does not interrupt it, and its handler would wait as long as nothing else happens.
+    poll(2) does not interrupt it, and its handler would wait as long as nothing else happens. A process
+    that has ended already, -1 among them, gets none.
     """
 
     def proxy(number: int, _frame: object) -> None:
         try:
-            _signal.pidfd_send_signal(pidfd, number)
+            if pidfd >= 0:
+                _signal.pidfd_send_signal(pidfd, number)
         except ProcessLookupError:
             pass
 

@@ -611,6 +611,7 @@ def spawn(job: Job, keep: tuple[int, ...] = ()) -> tuple[int, _socket.socket]:
     try:
         ours.close()
         gc.enable()  # the launcher turned it off for the commands, which do not live long
+        _signal.pthread_sigmask(_signal.SIG_SETMASK, ())  # the command may hold some (attach.hold_signals)
         os.setsid()
         null = os.open("/dev/null", os.O_RDWR)
         for number in (0, 1, 2):
