@@ -29,6 +29,7 @@ MAX_CACHE_LIST = 16 << 20  # bytes of the document
 _SCHEMA = 1
 _MAX_RECORDS = 20_000
 _LONGEST = 4096  # characters of an instruction
+_LATEST = 1e11  # seconds since the epoch, the year 5138
 
 
 class MountArchive(Record):
@@ -131,7 +132,7 @@ def inline_steps(steps: Iterable[CachedStep], diff_ids: Sequence[str]) -> list[d
     return [
         {
             "key": step.key,
-            "text": step.text,
+            "text": step.text[:_LONGEST],
             "created": step.created,
             "layer": diff_ids.index(step.layer.diff_id) if step.layer else None,
         }
@@ -154,7 +155,7 @@ def parse_inline(config: dict[str, Any], layers: Sequence[StepLayer], what: str)
 def _step_to_json(step: CachedStep) -> dict[str, Any]:
     return {
         "key": step.key,
-        "text": step.text,
+        "text": step.text[:_LONGEST],
         "created": step.created,
         "used": step.used,
         "layer": step.layer and layer_to_json(step.layer),
@@ -167,12 +168,14 @@ def _step_from_json(entry: dict[str, Any], layers: Sequence[StepLayer] | None) -
         raise ValueError("a key is none")
     if not (isinstance(text, str) and len(text) <= _LONGEST and _is_time(created)):
         raise ValueError("a step has no text or time")
-    if layers is not None:
-        found = None if layer is None else layers[int(layer)]
-    else:
-        found = None if layer is None else _layer_from_json(layer)
-    used = float(entry.get("used", 0))
-    return CachedStep(key=key, text=text, created=created, layer=found, used=used)
+    found = None
+    if layer is not None and layers is None:
+        found = _layer_from_json(layer)
+    elif layer is not None and layers is not None:
+        if not 0 <= layer < len(layers):
+            raise ValueError("a step gave a layer that there is not")
+        found = layers[layer]
+    return CachedStep(key=key, text=text, created=created, layer=found, used=_seconds(entry.get("used", 0)))
 
 
 def _layer_from_json(data: dict[str, Any]) -> StepLayer:
@@ -193,7 +196,7 @@ def _mount_from_json(entry: dict[str, Any]) -> MountArchive:
     except InvalidData as error:
         raise ValueError(error.message) from None
     return MountArchive(
-        name=name, id=str(entry["id"]), about=about, used=float(entry["used"]), descriptor=descriptor
+        name=name, id=str(entry["id"]), about=about, used=_seconds(entry["used"]), descriptor=descriptor
     )
 
 
@@ -203,3 +206,10 @@ def _is_time(text: object) -> bool:
         return False
     plain = "".join("0" if char in "0123456789" else char for char in text)
     return plain == "0000-00-00T00:00:00.000000000Z"
+
+
+def _seconds(value: object) -> float:
+    """Return a time in seconds since the epoch; raises ValueError for what cannot be one."""
+    if not isinstance(value, int | float) or not 0 <= value < _LATEST:
+        raise ValueError("a time is none")
+    return float(value)
