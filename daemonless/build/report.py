@@ -158,9 +158,10 @@ class Plain(Quiet):
 
     def failed(self, task: TaskName, reason: str) -> None:
         """Print why it failed; its last lines again only if there are others between them."""
+        if task.number not in self._logs:  # its files are what it lacks
+            self.started(task)
         known = self._last
-        if log := self._logs.get(task.number):
-            self._lines(task, log.end())
+        self._lines(task, self._log(task).end())
         super().failed(task, reason)
         if known == task.number:
             self._failure = b""

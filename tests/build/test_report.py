@@ -86,6 +86,14 @@ def test_plain_repeats_lines_that_others_have_come_between() -> None:
     assert frame in written(lambda fd: act(fd, b"other\n"))
 
 
+def test_plain_tells_what_failed_before_it_began() -> None:
+    def act(fd: int) -> None:
+        with Plain(fd) as report:
+            report.failed(A, "no such file")
+
+    assert written(act) == "#1 [a 1/1] RUN a\n#1 ERROR: no such file\n\n"
+
+
 def test_quiet_tells_what_failed_only() -> None:
     def act(fd: int) -> None:
         with Quiet(fd) as report:
