@@ -260,6 +260,11 @@ _MACHINES = {
 }
 # What people type for what Go calls otherwise.
 _ALIASES = {"x86_64": "amd64", "x86-64": "amd64", "aarch64": "arm64", "armhf": "arm", "i386": "386"}
+# Go's names of all that images are made for.
+_ARCHITECTURES = {
+    *("386", "amd64", "arm", "arm64", "loong64", "mips", "mips64", "mips64le", "mipsle"),
+    *("ppc64", "ppc64le", "riscv64", "s390x", "wasm"),
+}
 
 
 def host_platform() -> Platform:
@@ -270,11 +275,13 @@ def host_platform() -> Platform:
 
 
 def parse_platform(text: str) -> Platform:
-    """Parse `[os/]architecture[/variant]`; raises UsageError."""
+    """Parse `[os/]architecture[/variant]`; `linux` alone is this machine's; raises UsageError."""
     parts = text.lower().split("/")
-    if len(parts) == 1:
+    if parts == ["linux"]:
+        return host_platform()
+    if len(parts) == 1 and _ALIASES.get(parts[0], parts[0]) in _ARCHITECTURES:
         parts = ["linux", *parts]
-    if len(parts) > 3 or not all(part.isalnum() or part in _ALIASES for part in parts):
+    if not 1 < len(parts) < 4 or not all(part.isalnum() or part in _ALIASES for part in parts):
         raise UsageError(f'"{printable(text)}" is not a platform', "for example: linux/arm64")
     architecture = _ALIASES.get(parts[1], parts[1])
     variant = parts[2] if len(parts) == 3 else ""
@@ -289,7 +296,7 @@ def asked_platform(text: str, *, os: str = "", architecture: str = "", variant: 
     """
     if not (text or os or architecture or variant):
         return None
-    platform = parse_platform(text) if text and text.lower() != "linux" else host_platform()
+    platform = parse_platform(text) if text else host_platform()
     if architecture:
         platform = parse_platform(f"{platform.os}/{architecture}")
     if os or variant:

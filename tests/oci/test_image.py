@@ -286,6 +286,8 @@ def test_provenance_documents_are_not_offered():
     ("text", "expected"),
     [
         ("arm64", "linux/arm64"),
+        ("x86_64", "linux/amd64"),
+        ("linux", str(host_platform())),
         ("linux/x86_64", "linux/amd64"),
         ("Linux/AArch64", "linux/arm64"),
         ("linux/arm/v7", "linux/arm/v7"),
@@ -295,7 +297,7 @@ def test_platform_spellings(text, expected):
     assert str(parse_platform(text)) == expected
 
 
-@pytest.mark.parametrize("text", ["", "linux/", "a/b/c/d", "linux/../x", "linux/arm 64", "/"])
+@pytest.mark.parametrize("text", ["", "linux/", "a/b/c/d", "linux/../x", "linux/arm 64", "/", "amd46"])
 def test_bad_platforms(text):
     with pytest.raises(UsageError):
         parse_platform(text)
