@@ -35,6 +35,15 @@ def test_templates_of_scripts(template: str, expected: str, cli: Cli, image: str
     assert cli.inspect("web", template) == expected
 
 
+def test_what_only_a_dockerfile_sets(cli: Cli, image: str, tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_text(f'FROM {image}\nSHELL ["/bin/ash", "-c"]\nONBUILD RUN true\n')
+    built = cli("build", "--quiet", str(tmp_path)).stdout.strip()
+    assert cli.inspect(built, "{{json .Config.OnBuild}} {{json .Config.Shell}}") == (
+        '["RUN true"] ["/bin/ash","-c"]'
+    )
+    assert cli.inspect(image, "{{json .Config.OnBuild}} {{json .Config.Shell}}") == "null null"
+
+
 def test_the_process_is_the_containers(cli: Cli, image: str) -> None:
     cli(*RUN, "--name", "web", image, "sleep", "100")
     pid = cli.inspect("web", "{{.State.Pid}}")

@@ -89,6 +89,8 @@ def image_config(config: dict[str, Any]) -> Struct:
         Labels=section.get("Labels") or {},
         StopSignal=section.get("StopSignal") or "",
         Healthcheck=section.get("Healthcheck"),
+        OnBuild=section.get("OnBuild"),
+        Shell=section.get("Shell"),
     )
 
 
