@@ -297,6 +297,11 @@ def test_contexts_of_every_kind(cli: Cli, context: Context, tmp_path: Path) -> N
     assert "of-f" in cli("build", "--no-cache", *named, "-f", "-", str(place), input=text).stderr
     only = "FROM BASE\nRUN echo alone\n".replace("BASE", (place / "Dockerfile").read_text().split()[1])
     assert "alone" in cli("build", "--no-cache", "-", input=only).stderr
+    alone = cli("build", *named, "-", input=text, status=125)
+    assert "no such file in the context: 'f' (it is empty)\nHint: with a Dockerfile on" in alone.stderr
+    outside = text.replace("COPY f", "COPY ../lib")
+    above = cli("build", *named, "-f", "-", str(place), input=outside, status=125)
+    assert "nothing above the context can be had" in above.stderr
     replaced = cli("build", *named, "--build-context", f"f={place}", "-f", "-", str(place), input=text)
     assert replaced.status == 0
     (place / ".dockerignore").write_text("f\n")

@@ -377,6 +377,14 @@ def _missing(tree: Tree, source: str, path: str) -> NotFound:
                 return NotFound(f"{where} (did you mean {shown!r}?)")
             break
         known = inner
+    if source.startswith("../"):
+        return NotFound(
+            where, f"nothing above {tree.name} can be had; --build-context names other directories"
+        )
+    if not (tree.owners or _visible(tree, "")):
+        return NotFound(
+            f"{where} (it is empty)", "with a Dockerfile on standard input, give it files: -f - DIRECTORY"
+        )
     return NotFound(where)
 
 
