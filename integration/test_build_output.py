@@ -283,9 +283,18 @@ def test_squash_of_one_layer_is_none(cli: Cli, place: Place) -> None:
 def test_options_of_other_builders(cli: Cli, place: Place) -> None:
     built = cli(
         *("build", "--rm", "--force-rm=false", "--compress", "--disable-content-trust", "--builder", "mine"),
-        *("--isolation=chroot", "--layers", "--rm=false", str(place("FROM BASE\n"))),
+        *("--isolation=chroot", "--layers", "--rm=false", "--provenance=false", "--sbom", "false"),
+        *("--pull=false", str(place("FROM BASE\n"))),
     )
     assert "Warning" not in built.stderr
+
+
+def test_attestations_are_refused(cli: Cli, place: Place) -> None:
+    failed = cli("build", "--provenance=mode=max", str(place("FROM BASE\n")), status=125)
+    assert failed.stderr.splitlines() == [
+        "Error: cannot make attestations, which --provenance=mode=max asks for",
+        "Hint: leave --provenance out, or say --provenance=false",
+    ]
 
 
 # --- registries ---------------------------------------------------------------------------------

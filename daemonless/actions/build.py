@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from daemonless.oci.reference import Reference
 
 _ATTEMPTS = 3  # to get hold of an image that others remove
+_PULL = {"true": "always", "false": "missing"}  # docker's words for --pull, which is a boolean there
 
 
 def main(args: Args) -> int:
@@ -72,6 +73,8 @@ def _build(args: Args, lease: Lease, *, listed: bool = True) -> Finished | None:
 
     Unless it is `listed`, nobody but the holder of the lease can come by it.
     """
+    _refuse_attestations(args)
+    pull = _PULL.get(args.pull, args.pull)
     tags = tuple(new_reference(name) for name in args.tag)
     outputs = _outputs(args, tags)
     caches = Caches(args, _arguments(args))
@@ -81,7 +84,7 @@ def _build(args: Args, lease: Lease, *, listed: bool = True) -> Finished | None:
 
     def obtain(name: str, platform: str) -> Image:
         given = _for_platform(puller, platform or args.platform)
-        request = RunRequest(image=name, pull=args.pull, platform=_parts(given.platform))
+        request = RunRequest(image=name, pull=pull, platform=_parts(given.platform))
         for _ in range(_ATTEMPTS):
             image = find_image(given, request)
             have_layers(puller, image, id_map)
@@ -141,6 +144,16 @@ def _build(args: Args, lease: Lease, *, listed: bool = True) -> Finished | None:
     if outputs:
         outputs.push(quiet=not report.is_for_people)
     return None if outputs and outputs.to_stdout else built
+
+
+def _refuse_attestations(args: Args) -> None:
+    """Raise UsageError if attestations are asked for; scripts often ask that there be none."""
+    for option, value in (("--provenance", args.provenance), ("--sbom", args.sbom)):
+        if value not in (None, "false", "0"):
+            raise UsageError(
+                f"cannot make attestations, which {option}={printable(value)} asks for",
+                f"leave {option} out, or say {option}=false",
+            )
 
 
 def _outputs(args: Args, tags: tuple[Reference, ...]) -> Outputs | None:

@@ -204,6 +204,15 @@ Jobs = Annotated[
         rich_help_panel=_CACHE,
     ),
 ]
+Pull = Annotated[
+    Literal["always", "missing", "never", "newer", "true", "false"],
+    typer.Option(
+        "--pull",
+        help="Choose when base images are pulled; newer does without where that fails, true is always, "
+        "false missing; alone it means always.",
+        rich_help_panel=_IMAGE,
+    ),
+]
 Check = Annotated[
     bool,
     typer.Option("--check", help="Build nothing; say what in the Dockerfile is likely not meant."),
@@ -326,6 +335,24 @@ BuilderName = Annotated[
     str | None,
     typer.Option(
         "--builder", metavar="NAME", help="Nothing changes: there is one builder.", rich_help_panel=_OTHERS
+    ),
+]
+Provenance = Annotated[
+    str | None,
+    typer.Option(
+        "--provenance",
+        metavar="false",
+        help="Nothing changes: no attestations are made, so false is all it takes.",
+        rich_help_panel=_OTHERS,
+    ),
+]
+Sbom = Annotated[
+    str | None,
+    typer.Option(
+        "--sbom",
+        metavar="false",
+        help="Nothing changes: no attestations are made, so false is all it takes.",
+        rich_help_panel=_OTHERS,
     ),
 ]
 Isolation = Annotated[
