@@ -97,7 +97,8 @@ class Judge:
             env={**os.environ, "XDG_RUNTIME_DIR": str(place), "_CONTAINERS_USERNS_CONFIGURED": "done"},
         )
         is_ours(self._process.pid)
-        threading.Thread(target=self._read, daemon=True).start()
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
 
     def ask(self, cases: list[tuple[Case, Path, dict[str, str]]]) -> None:
         """Let all cases be built, in this order."""
@@ -116,9 +117,11 @@ class Judge:
 
     def _read(self) -> None:
         assert self._process.stdout
-        for line in self._process.stdout:
-            answer = json.loads(line)
-            self._answers[answer["name"]].put(answer)
+        with self._process.stdout as lines:
+            for line in lines:
+                if line.endswith("\n"):  # the last one may be cut
+                    answer = json.loads(line)
+                    self._answers[answer["name"]].put(answer)
 
     def answer(self, case: Case) -> dict[str, Any]:
         answer = self._answers[case.name].get(timeout=120)
@@ -126,8 +129,10 @@ class Judge:
         return answer
 
     def close(self) -> None:
+        """End it, whether or not everything has been asked for."""
         self._process.kill()
         self._process.wait(20)
+        self._reader.join(20)
 
 
 class World:
