@@ -12,6 +12,7 @@ from daemonless.actions.names import new_reference
 from daemonless.build.building import Builder
 from daemonless.build.contexts import open_context, parse_named
 from daemonless.build.lookup import StepCache
+from daemonless.build.overrides import Overrides
 from daemonless.build.planning import Plan
 from daemonless.build.progress import make_report
 from daemonless.build.request import BuildRequest, Times
@@ -207,7 +208,7 @@ def _request(args: Args, context: Context) -> BuildRequest:
         arguments=tuple(arguments.items()),
         platform=parse_platform(args.platform) if args.platform else host_platform(),
         build_platform=host_platform(),
-        labels=tuple(grammar.key_value(value, "--label") for value in args.label),
+        overrides=_overrides(args),
         annotations=tuple(grammar.key_value(value, "--annotation") for value in args.annotation),
         format=args.format,
         squash="all" if args.squash_all else "new" if args.squash or not args.layers else "",
@@ -217,6 +218,15 @@ def _request(args: Args, context: Context) -> BuildRequest:
         jobs=args.jobs or os.cpu_count() or 1,
         epoch=epoch,
         times=times,
+    )
+
+
+def _overrides(args: Args) -> Overrides:
+    variables = [entry for value in args.env for entry in grammar.variable(value, os.environ)]
+    return Overrides(
+        labels=tuple(grammar.key_value(value, "--label") for value in args.label),
+        variables=tuple(_variables(variables).items()),
+        without_variables=args.unsetenv,
     )
 
 

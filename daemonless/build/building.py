@@ -365,9 +365,7 @@ class Builder:
     def _finish(self) -> Finished:
         state = self._stages[self._target]
         document = self._config(state)
-        if self._request.labels:
-            labels = {**(document["config"].get("Labels") or {}), **dict(self._request.labels)}
-            document["config"]["Labels"] = labels
+        self._request.overrides.apply(document["config"])
         created = state.created if self._request.epoch is None and state.created else self._now()
         if self._request.inline_cache:
             made = self.used(everything=False)

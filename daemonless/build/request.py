@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from daemonless.build.overrides import Overrides
 from daemonless.oci.image import Platform
 from daemonless.oci.reference import Reference
 from daemonless.record import Record
@@ -28,7 +29,7 @@ class BuildRequest(Record):
     build_platform: Platform  # this machine's
     tags: tuple[Reference, ...] = ()
     listed: bool = True  # as an image of the store; otherwise it is only for what is made of it
-    labels: tuple[tuple[str, str], ...] = ()
+    overrides: Overrides = Overrides()
     annotations: tuple[tuple[str, str], ...] = ()
     format: str = "oci"  # or docker
     squash: str = ""  # new or all: make one layer of those that are new, or of all

@@ -35,6 +35,8 @@ def build(
     build_arg: building.BuildArg = None,
     build_arg_file: building.BuildArgFile = None,
     label: building.Label = None,
+    env: building.Env = None,
+    unsetenv: building.UnsetEnv = None,
     annotation: building.Annotation = None,
     format: building.Format = "oci",
     timestamp: building.Timestamp = None,

@@ -100,7 +100,7 @@ CASES = [
     Case(
         "option-env",
         FROM + "ENV A=file\nRUN echo x >/a\n",
-        options=("--env", "B=option"),
+        options=("--env", "B=option", "--env", "A=again"),
     ),
     Case("option-unsetenv", FROM + "ENV A=1 B=2\nRUN echo $A >/a\n", options=("--unsetenv", "A")),
     Case(
@@ -109,13 +109,5 @@ CASES = [
         options=("--network", "none"),
         buildah="chroot isolation has the host's network only",
         tree={"a": file("1\n")},
-    ),
-    Case(
-        "option-volume",
-        FROM + "RUN cat /m/f >/a\n",
-        options=("--volume", "{case}/shared:/m:ro"),
-        beside={"shared/f": "f"},
-        buildah="leaves the mount point",
-        tree={"a": file("f")},
     ),
 ]

@@ -63,6 +63,24 @@ Label = Annotated[
         "--label", metavar="KEY=VALUE", help="Give the image a label; repeatable.", rich_help_panel=_IMAGE
     ),
 ]
+Env = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--env",
+        metavar="NAME=VALUE",
+        help="Set a variable in the image, after all instructions, or copy the caller's; repeatable.",
+        rich_help_panel=_IMAGE,
+    ),
+]
+UnsetEnv = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--unsetenv",
+        metavar="NAME",
+        help="Leave a variable out of the image; repeatable.",
+        rich_help_panel=_IMAGE,
+    ),
+]
 Annotation = Annotated[
     list[str] | None,
     typer.Option(
