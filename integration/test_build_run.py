@@ -129,3 +129,22 @@ def test_a_killed_build_leaves_a_usable_cache_and_nothing_else(cli: Cli, place: 
     cli("build", "-t", "after", str(place))
     assert cli("run", "--rm", "--network=none", "after", "cat", "/f").stdout == "saved\n"
     cli("rmi", "after")
+
+
+def test_a_directory_of_this_machine_in_every_run(cli: Cli, place: Path, image: str, tmp_path: Path) -> None:
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    (shared / "there").write_text("from the host\n")
+    write(place, "FROM BASE\nRUN cat /v/there && touch /v/made; echo $http_proxy.\n", image)
+    build = ("build", "--network=none", "--tag", "with", "--no-http-proxy", str(place), "-v")
+    built = cli(*build, f"{shared}:/v", env={"http_proxy": "http://p"})
+    assert " from the host\n" in built.stderr and " .\n" in built.stderr
+    assert (shared / "made").stat().st_uid == shared.stat().st_uid
+    assert files_of(cli, "with") == []
+    (shared / "there").write_text("not read again")
+    assert "CACHED" in cli(*build, f"{shared}:/v").stderr
+    assert "Read-only file system" in cli(*build, f"{shared}:/v:ro").stderr
+    assert "does not exist" in cli(*build, f"{shared}/none:/v", status=125).stderr
+    for value in ("name:/v", f"{shared}:/v:U"):
+        assert "a build has no volumes" in cli(*build, value, status=125).stderr
+    cli("rmi", "with")

@@ -3,7 +3,7 @@
 `RunSettings.request` says in the words of `run` what the build's options say of network, limits
 and privileges: a RunRequest of which only these fields count - network, dns, dns_search, dns_option,
 add_host, no_hosts, hosts_file, hostname, ulimits, host_ulimits, shm_size, cap_add, cap_drop,
-devices, security, sysctls, oom_score_adj, group_add, umask.
+devices, mounts (binds), security, sysctls, oom_score_adj, group_add, umask.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from daemonless.build.runjob import RunSettings, Secret
 from daemonless.containers import grammar
 from daemonless.containers.arguments import from_args
 from daemonless.containers.environment import proxies_of
+from daemonless.containers.request import needs_storage
 from daemonless.dockerfile.arguments import PROXIES
 from daemonless.errors import NotFound, UsageError, printable
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 # Options of `run` that mean the same for RUN; others of these names mean something else here.
 _AS_RUN = (
     *("network", "add_host", "no_hosts", "dns", "dns_option", "dns_search", "cap_add", "cap_drop"),
-    *("security_opt", "ulimit", "shm_size", "device"),
+    *("security_opt", "ulimit", "shm_size", "device", "volume"),
 )
 _ENTITLEMENTS = ("security.insecure", "network.host")
 
@@ -42,12 +43,18 @@ def run_settings(
     args: Any, arguments: Mapping[str, str], *, warn: Callable[[str], None], caller: Mapping[str, str]
 ) -> RunSettings:
     """Return them; `arguments` are the build arguments. Raises UsageError or NotFound."""
-    proxies = dict(entry.partition("=")[::2] for entry in proxies_of(caller))
+    proxies = dict(entry.partition("=")[::2] for entry in proxies_of(caller) if args.http_proxy)
     for name, value in arguments.items():
         if name in PROXIES:  # programs disagree about the spelling
             proxies |= {name.lower(): value, name.upper(): value}
+    request = from_args(_Chosen(args), warn=warn)
+    if needs_storage(request, args.paths.data):
+        raise UsageError(
+            "a build has no volumes: --volume takes what this machine has, and neither U nor O",
+            "for what is to last from build to build: RUN --mount=type=cache",
+        )
     return RunSettings(
-        request=from_args(_Chosen(args), warn=warn),
+        request=request,
         proxies=tuple(f"{name}={value}" for name, value in proxies.items()),
         secrets=tuple(_secret(value, caller) for value in args.secret),
         ssh=tuple(_ssh(value, caller) for value in args.ssh),

@@ -90,7 +90,10 @@ class Steps:
     def settings_key(self) -> str:
         """What of the options the result of a RUN depends on."""
         request = self._settings.request
-        return jsonio.dumps([request.network.mode, request.add_host, request.cap_add, request.cap_drop])
+        mounts = [[mount.source, mount.destination, mount.options] for mount in request.mounts]
+        return jsonio.dumps(
+            [request.network.mode, request.add_host, request.cap_add, request.cap_drop, *mounts]
+        )
 
     def cache_mounts(self, step: Step) -> list[str]:
         """Return the ids of a step's cache mounts, as CacheStore has them."""

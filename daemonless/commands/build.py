@@ -10,6 +10,7 @@ from daemonless.commands.invoke import perform
 from daemonless.commands.options import (
     building,
     imaging,
+    process,
     registries,
     security,
     storage,
@@ -79,6 +80,7 @@ def build(
     network: net.Network = None,
     add_host: net.AddHost = None,
     no_hosts: net.NoHosts = False,
+    http_proxy: process.HttpProxy = True,
     dns: net.Dns = None,
     dns_option: net.DnsOption = None,
     dns_search: net.DnsSearch = None,
@@ -92,6 +94,7 @@ def build(
     memory_swap: building.MemorySwap = None,
     cpus: building.Cpus = None,
     device: storage.Device = None,
+    volume: building.Volume = None,
     tls_verify: registries.TlsVerify = None,
     creds: registries.Creds = None,
     authfile: registries.Authfile = None,

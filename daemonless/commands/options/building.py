@@ -235,6 +235,17 @@ Check = Annotated[
     bool,
     typer.Option("--check", help="Build nothing; say what in the Dockerfile is likely not meant."),
 ]
+Volume = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--volume",
+        "-v",
+        metavar="SOURCE:TARGET:OPTIONS",
+        help="Mount a file or directory of this machine in each RUN, which is in no layer then; what is in "
+        "it does not count for the cache; options are ro, rw, z, Z and those of mount(8); repeatable.",
+        rich_help_panel=_FILES,
+    ),
+]
 Layers = Annotated[
     bool,
     typer.Option(
