@@ -138,7 +138,7 @@ def test_what_is_refused_leaves_nothing(cli: Cli, root: Path) -> None:
         ((str(root), "Bad Name"), b"", "is not an image name"),
         ((str(root), "name@sha256:" + "0" * 64), b"", "a new image cannot have one"),
         (("--platform=a/b/c/d", str(root)), b"", "is not a platform"),
-        (("https://127.0.0.1:9/x",), b"", "cannot reach"),
+        (("https://127.0.0.1:9/x",), b"", "cannot fetch https://127.0.0.1:9/x: Connection refused"),
     ):
         refused = cli("import", *words, input=given, status=125)
         assert said in refused.stderr and refused.stdout == "", (words, refused.stderr)

@@ -62,7 +62,7 @@ def _opener(source: str) -> Callable[[], Callable[[int], bytes]]:
         def fetch() -> Callable[[int], bytes]:
             from daemonless.images.web import open_url  # noqa: PLC0415 - HTTP: 100 ms, spared for files
 
-            return open_url(source)
+            return open_url(source).read
 
         return fetch
     read = reader(open_input(source, "an archive"))

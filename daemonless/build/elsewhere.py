@@ -7,12 +7,12 @@ import os
 from daemonless.build.archives import is_archive_start, unpack
 from daemonless.build.cloning import clone
 from daemonless.build.dockerfiles import MAX_FILE
-from daemonless.build.fetching import open_response
 from daemonless.build.gitrefs import parse_git
 from daemonless.build.opened import Opened
 from daemonless.build.trees import PATH_DIRECTORY, Tree
 from daemonless.errors import InvalidData
 from daemonless.files import make_private_directory
+from daemonless.images.web import open_url
 from daemonless.layers.compression import detect
 from daemonless.layers.incoming import Stream, reader
 from daemonless.registry.errors import redact_url
@@ -31,8 +31,8 @@ def dockerfile_on_stdin() -> bytes:
 
 
 def dockerfile_at(url: str) -> bytes:
-    """Return the Dockerfile at an address; raises what `fetching` does, and InvalidData."""
-    return open_response(url).read_all(MAX_FILE, "the Dockerfile")
+    """Return the Dockerfile at an address; raises what `images.web` does, and InvalidData."""
+    return open_url(url).read_all(MAX_FILE, "the Dockerfile")
 
 
 def open_elsewhere(argument: str, staging: str, *, dockerfile_expected: bool) -> Opened | None:
@@ -49,7 +49,7 @@ def open_elsewhere(argument: str, staging: str, *, dockerfile_expected: bool) ->
         return Opened(tree.replace(name="the context", identity=""), f"{staging}/files{below}")
     if argument.startswith(_URLS):
         make_private_directory(staging)
-        response = open_response(argument)
+        response = open_url(argument)
         try:
             return _from_stream(
                 response.read, staging, redact_url(argument), dockerfile_expected=dockerfile_expected

@@ -11,12 +11,11 @@ from daemonless.build.cloning import clone, open_below
 from daemonless.build.gitrefs import parse_git
 from daemonless.build.secrets import authorization
 from daemonless.build.trees import PATH_DIRECTORY, Tree
-from daemonless.errors import InvalidData, NotFound, UsageError, printable
+from daemonless.errors import InvalidData, UsageError, printable
 from daemonless.files import write_all
+from daemonless.images.web import Download, open_url
 from daemonless.oci.digest import Digest
-from daemonless.registry.errors import Unreachable, redact_url
-from daemonless.registry.tls import load_trust
-from daemonless.registry.transport import HttpTransport, Request, Response
+from daemonless.registry.errors import redact_url
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     from daemonless.build.runjob import Secret
     from daemonless.dockerfile.steps import CopyWork
 
-_OK, _NOT_FOUND, _GONE = 200, 404, 410
 _CHUNK = 1 << 18  # bytes
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _UNNAMED = "__unnamed__"  # as BuildKit calls it
@@ -92,7 +90,7 @@ def fetch_file(
     """
     expected = _digest(checksum) if checksum else None
     name = name or _name_of(url)
-    response = open_response(url, headers)
+    response = open_url(url, headers)
     digest = sha256()
     top = os.open(directory, PATH_DIRECTORY)
     try:
@@ -117,29 +115,6 @@ def fetch_file(
         os.close(top)
 
 
-def open_response(url: str, headers: Mapping[str, str] = _NO_HEADERS) -> Response:
-    """Return the answer of a server that has the file. Raises NotFound, UsageError, Unreachable."""
-    try:
-        parts = urlsplit(url)
-        host = parts.hostname
-    except ValueError:
-        host = None
-    if not host or parts.username is not None or parts.password is not None:
-        raise UsageError(f"{redact_url(url)} is not an address that can be fetched")
-    try:
-        request = Request(method="GET", url=url, headers=headers)
-        response = HttpTransport(load_trust(parts.netloc)).send(request)
-    except Unreachable as error:
-        reason = error.message.removeprefix(f"cannot reach registry {parts.netloc}: ")
-        raise Unreachable(f"cannot fetch {redact_url(url)}: {reason}", error.hint) from None
-    if response.status != _OK:
-        response.close()
-        is_gone = response.status in (_NOT_FOUND, _GONE)
-        reason = "there is no such file" if is_gone else f"the server answers {response.status}"
-        raise NotFound(f"cannot fetch {redact_url(url)}: {reason}")
-    return response
-
-
 def _digest(text: str) -> str:
     try:
         digest = Digest(text)
@@ -155,7 +130,7 @@ def _name_of(url: str) -> str:
     return _UNNAMED if name in ("", ".", "..") or "\0" in name else name
 
 
-def _last_modified(response: Response) -> int:
+def _last_modified(response: Download) -> int:
     try:
         return max(0, int(parsedate_to_datetime(response.headers.get("last-modified", "")).timestamp()))
     except (TypeError, ValueError, OverflowError):

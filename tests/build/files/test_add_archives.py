@@ -80,6 +80,7 @@ def test_archives_are_known_by_their_content(context, root, add, copy, compressi
         gzip.compress(b"x" * 5000),
         b"\x1f\x8b cut",
     ],
+    ids=["empty", "text", "zeros", "more-zeros", "gzip", "long-gzip", "cut-gzip"],
 )
 @pytest.mark.parametrize("unpack", [None, True])
 def test_other_files_are_copied(context, root, add, data, unpack):
