@@ -284,6 +284,8 @@ def load(action: str, *, name: str = "", fixed: dict[str, str] | None = None) ->
     panel = COMMANDS[action]
     app.command(name or action, cls=Command, context_settings=settings, rich_help_panel=panel)(function)
     command = typer.main.get_command(app)
+    # A docstring's lines end where the source's do; those of the help, where the terminal does.
+    command.help = "\n\n".join(" ".join(part.split()) for part in (command.help or "").split("\n\n"))
     command.action = action  # type: ignore[attr-defined] # a Command
     command.bare = _BARE.get(action, {})  # type: ignore[attr-defined] # a Command
     for parameter in command.params:

@@ -17,7 +17,7 @@ import pytest
 from daemonless import __version__
 from daemonless.__main__ import run as run_words
 from daemonless.commands import table
-from daemonless.commands.app import COMMANDS, GROUPS, invoke
+from daemonless.commands.app import COMMANDS, GROUPS, invoke, load
 from daemonless.commands.create import create
 from daemonless.commands.run import run
 from daemonless.config import Paths
@@ -104,6 +104,11 @@ def test_help_shows_every_option_in_full(name: str, help_of: Callable[..., str])
         for info in getattr(parameter.annotation, "__metadata__", ()):
             assert " ".join(info.help.split()) in shown
             assert info.help.endswith(".")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_ends_lines_where_the_terminal_does(name: str) -> None:
+    assert all("\n" not in paragraph for paragraph in load(name).help.split("\n\n"))
 
 
 def test_help_lists_every_command(help_of: Callable[..., str]) -> None:
