@@ -12,6 +12,10 @@ import typer
 from daemonless.config import Paths, load_paths
 from daemonless.errors import DaemonlessError
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from daemonless.dockerfile.document import Dockerfile
+
 
 def _paths(ctx: typer.Context) -> Paths:
     options = ctx.find_root().params
@@ -77,3 +81,35 @@ def secrets(ctx: typer.Context, incomplete: str) -> list[str]:
 def containers_or_images(ctx: typer.Context, incomplete: str) -> list[str]:
     """Complete what `inspect` takes."""
     return [*containers(ctx, incomplete), *images(ctx, incomplete)]
+
+
+def stages(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Complete a stage of the Dockerfile that the words before name, or that is in the context."""
+    found = _dockerfile(ctx)
+    return [stage.name for stage in found.stages if stage.name] if found else []
+
+
+def build_args(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Complete an ARG of that Dockerfile."""
+    found = _dockerfile(ctx)
+    if found is None:
+        return []
+    inner = [each for stage in found.stages for each in stage.instructions if each.keyword == "ARG"]
+    names = [word.partition("=")[0] for each in (*found.arguments, *inner) for word in each.args]
+    return [f"{name}=" for name in dict.fromkeys(names)]
+
+
+def _dockerfile(ctx: typer.Context) -> Dockerfile | None:
+    from daemonless.build.contexts import open_context  # noqa: PLC0415 - as above
+    from daemonless.dockerfile.parse import parse  # noqa: PLC0415
+
+    # click assigns no arguments when the last word is an option that lacks its value: they are left over
+    context, file = ctx.params.get("context") or [*ctx.args, "."][0], ctx.params.get("file") or ""
+    if not os.path.isdir(context) or file == "-" or "://" in file:
+        return None  # what is not on this machine
+    try:
+        opened = open_context(context, "", file=file)
+        os.close(opened.tree.fd)
+        return parse(opened.dockerfile, opened.dockerfile_name)
+    except (OSError, DaemonlessError):
+        return None

@@ -186,6 +186,15 @@ def test_completion_knows_commands_options_and_containers(paths: Paths) -> None:
     assert complete("daemonless rm web cd", paths) == ["cd" * 6]
 
 
+def test_completion_reads_the_dockerfile(paths: Paths, tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_text("ARG base=x\nFROM $base AS one\nARG inner\nFROM $base AS two\n")
+    (tmp_path / "broken").write_text("FROM\n")
+    assert complete(f"daemonless build {tmp_path} --target ", paths) == ["one", "two"]
+    assert complete(f"daemonless build -f {tmp_path}/Dockerfile --build-arg i", paths) == ["inner="]
+    for broken in (f"-f {tmp_path}/broken", f"-f {tmp_path}/none", f"{tmp_path}/none", "-f -", "http://a/b"):
+        assert not any(complete(f"daemonless build {broken} --target ", paths))
+
+
 @pytest.mark.skipif(shutil.which("bash") is None, reason="bash is not installed")
 def test_bash_script_completes_after_a_colon(tmp_path: Path) -> None:
     """Bash counts a colon as the end of a word, so only what follows it may be answered."""

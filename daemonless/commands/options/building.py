@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from daemonless.commands import complete
+
 _IMAGE = "Image"
 _FILES = "Files"
 _CACHE = "Cache"
@@ -13,7 +15,14 @@ _OTHERS = "For other builders"
 
 Tag = Annotated[
     list[str] | None,
-    typer.Option("--tag", "-t", metavar="NAME", help="Name the image; repeatable.", rich_help_panel=_IMAGE),
+    typer.Option(
+        "--tag",
+        "-t",
+        metavar="NAME",
+        help="Name the image; repeatable.",
+        autocompletion=complete.images,
+        rich_help_panel=_IMAGE,
+    ),
 ]
 Manifest = Annotated[
     str | None,
@@ -36,7 +45,11 @@ Platform = Annotated[
 Target = Annotated[
     str | None,
     typer.Option(
-        "--target", metavar="STAGE", help="Build this stage, by name or number.", rich_help_panel=_IMAGE
+        "--target",
+        metavar="STAGE",
+        help="Build this stage, by name or number.",
+        autocompletion=complete.stages,
+        rich_help_panel=_IMAGE,
     ),
 ]
 BuildArg = Annotated[
@@ -45,6 +58,7 @@ BuildArg = Annotated[
         "--build-arg",
         metavar="NAME=VALUE",
         help="Set an ARG of the Dockerfile; NAME alone takes the value of your environment; repeatable.",
+        autocompletion=complete.build_args,
         rich_help_panel=_IMAGE,
     ),
 ]
@@ -190,6 +204,7 @@ NoCacheFilter = Annotated[
         "--no-cache-filter",
         metavar="STAGE",
         help="Make the steps of this stage anew; repeatable.",
+        autocompletion=complete.stages,
         rich_help_panel=_CACHE,
     ),
 ]
