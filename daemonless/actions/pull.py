@@ -11,8 +11,7 @@ from daemonless.actions.each import for_each
 from daemonless.errors import DaemonlessError, NotFound, UsageError
 from daemonless.images.progress import make_progress
 from daemonless.images.pull import pull, pull_from
-from daemonless.images.starter import NAME, ensure_starter
-from daemonless.images.store import ImageStore
+from daemonless.images.store import STARTER, ImageStore
 from daemonless.images.transports.location import DOCKER, DOCKER_ARCHIVE, parse_location
 from daemonless.images.transports.opening import open_local
 from daemonless.oci.image import asked_platform
@@ -124,7 +123,9 @@ def _pull_local(args: Args, location: Location) -> list[Image]:
 
 
 def _pull(args: Args, reference: Reference) -> Image:
-    if str(reference) == NAME:
+    if str(reference) == STARTER:
+        from daemonless.images.starter import ensure_starter  # noqa: PLC0415 - for this one name
+
         return ensure_starter(args.paths)
     return pull(
         reference,

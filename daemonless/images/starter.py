@@ -17,10 +17,9 @@ from typing import Any
 from daemonless.config import Paths
 from daemonless.errors import NotFound, Unsupported
 from daemonless.images.build import add_image
-from daemonless.images.store import Image, ImageStore
+from daemonless.images.store import STARTER, Image, ImageStore
 from daemonless.oci.image import host_platform
 
-NAME = "daemonless.local/starter-busybox:latest"
 _PROGRAMS = ("/bin/busybox", "/usr/bin/busybox")
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _DIRECTORIES = {
@@ -44,7 +43,7 @@ def ensure_starter(paths: Paths) -> Image:
     Raises NotFound if this machine has no static busybox.
     """
     try:
-        return ImageStore(paths.data).resolve(NAME)
+        return ImageStore(paths.data).resolve(STARTER)
     except NotFound:
         pass
     program = find_busybox()
@@ -52,7 +51,7 @@ def ensure_starter(paths: Paths) -> Image:
     with tempfile.NamedTemporaryFile(suffix=".tar") as archive:
         write_layer(archive, program, changed)
         archive.flush()
-        return add_image(paths, NAME, [archive.name], _config(changed))
+        return add_image(paths, STARTER, [archive.name], _config(changed))
 
 
 def write_layer(file: Any, program: str, changed: int) -> None:

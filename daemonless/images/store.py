@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from typing import Any
 
+STARTER = "daemonless.local/starter-busybox:latest"  # see daemonless.images.starter
 _OWN = ("daemonless.local/", "localhost/")  # no registry has these: they are no aliases
 
 

@@ -12,7 +12,6 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
-import zstandard
 from isal import isal_zlib
 
 from daemonless.layers.decompress import read_ahead
@@ -93,6 +92,8 @@ def compress_chunks(
 
 def _compressor(kind: str, level: int | None) -> _Compressor:
     if kind == "zstd":
+        import zstandard  # noqa: PLC0415 - 3 ms, and few layers are compressed so
+
         return zstandard.ZstdCompressor(level=level or _ZSTD_LEVEL, write_checksum=True).compressobj()
     if level is None:
         fast: _Compressor = isal_zlib.compressobj(_FAST, wbits=_GZIP)

@@ -20,7 +20,7 @@ from daemonless import jsonio
 from daemonless.errors import InvalidData, UsageError, printable
 from daemonless.files import read_file
 from daemonless.record import Record
-from daemonless.registry import credential_helpers, realms
+from daemonless.registry import realms
 from daemonless.registry.auth import basic_header
 
 MAX_FILE = 1 << 20
@@ -162,6 +162,8 @@ def _entries(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def _ask(helper: object, server: str, source: str) -> Credential | None:
+    from daemonless.registry import credential_helpers  # noqa: PLC0415 - subprocess: 2 ms few need
+
     answer = credential_helpers.get(helper, server, source)
     if answer is None:
         return None
