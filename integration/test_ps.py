@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from pathlib import Path
 
 from harness import Cli, Terminal, eventually
 
@@ -22,6 +23,14 @@ def test_what_is_written_is_counted(cli: Cli, image: str) -> None:
     shown = json.loads(cli("ps", "--all", "--size", "--format", "json").stdout)
     assert {each["Names"][0]: each["Size"]["rwSize"] for each in shown} == {"writer": 123456, "idle": 0}
     assert cli("ps", "-s").lines[0].endswith("SIZE")
+
+
+def test_an_image_without_a_name_is_as_short_as_an_id(cli: Cli, image: str, tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_text(f"FROM {image}\nLABEL nameless=1\n")
+    built = cli("build", "--quiet", str(tmp_path)).stdout.strip()
+    cli("create", "--name", "one", "--network=none", built, "true")
+    assert cli("ps", "--all", "--format", "{{.Image}}").stdout == f"{built[:12]}\n"
+    assert cli("ps", "--all", "--no-trunc", "--format", "{{.Image}}").stdout == f"{built}\n"
 
 
 def test_namespaces_are_the_process_own(cli: Cli, image: str) -> None:

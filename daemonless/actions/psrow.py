@@ -173,6 +173,11 @@ def _identifier(row: Row, text: str) -> str:
     return text if row.no_trunc else text[:12]
 
 
+def _image(row: Row) -> str:
+    name: str = row.record["image"]
+    return _identifier(row, name) if name.startswith("sha256:") else name
+
+
 def _command(row: Row) -> str:
     text = " ".join(row.record["args"])
     if not text.isprintable():  # an image's words: neither a line break nor an escape sequence gets out
@@ -275,7 +280,7 @@ def _seconds(text: str) -> int:
 
 _FIELDS: dict[str, Callable[[Row], Any]] = {
     "ID": lambda row: _identifier(row, row.container.id),
-    "Image": lambda row: row.record["image"],
+    "Image": _image,
     "ImageID": lambda row: _identifier(row, row.record["imageId"]),
     "Command": _command,
     "Created": _created_at,
