@@ -34,7 +34,9 @@ def test_a_name_for_several_platforms_is_a_list(cli: Cli, place: Path, registry:
     built = cli("build", "--platform", "linux/amd64,linux/arm64/v8", "-t", name, "-t", "multi:2", str(place))
     assert re.fullmatch(r"[0-9a-f]{64}\n", built.stdout)
     assert platforms(cli, name) == platforms(cli, "multi:2") == ["linux/amd64", "linux/arm64/v8"]
-    assert "#1 [1/2] FROM scratch" in built.stderr
+    assert "#1 [linux/amd64 1/2] FROM scratch\n" in built.stderr
+    assert "#1 [linux/arm64/v8 1/2] FROM scratch\n" in built.stderr
+    assert built.stderr.endswith(f"\nTagged {name}\nTagged docker.io/library/multi:2\n")
     assert cli.inspect(name, "{{.Architecture}} {{.Config.Labels}}") == "amd64 map[for:linux/amd64]"
     cli("manifest", "push", "--quiet", name)
     other = cli("pull", "--quiet", "--platform", "linux/arm64", name).stdout.strip()

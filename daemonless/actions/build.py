@@ -105,6 +105,7 @@ def _build(args: Args, lease: Lease, *, listed: bool = True) -> Finished | None:
         request = _request(args, context).replace(
             tags=outputs.tags if outputs else tags,
             listed=listed and (outputs is None or outputs.is_listed),
+            is_one_of_many=not listed,
             inline_cache=caches.is_inline,
         )
         steps = Steps(

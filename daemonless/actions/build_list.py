@@ -8,6 +8,7 @@ from daemonless import events, jsonio
 from daemonless.actions.args import Args
 from daemonless.actions.build_output import Outputs
 from daemonless.actions.names import new_reference
+from daemonless.build.progress import make_report
 from daemonless.errors import NotFound, Unsupported
 from daemonless.files import write_atomic
 from daemonless.images.listing import add_members, create_list
@@ -55,6 +56,9 @@ def build_list(args: Args, platforms: list[str], lease: Lease, build: Callable[.
         return ""
     tags = () if args.manifest and not args.tag else outputs.tags
     found = _listed(args, store, members, tags)
+    with make_report("quiet" if args.quiet else args.progress) as report:
+        for reference in outputs.tags if report.is_for_people else ():
+            report.say(f"Tagged {reference}")
     outputs.push(quiet=args.quiet or args.progress in ("quiet", "rawjson"))
     _write_results(args, found)
     return found.id

@@ -170,6 +170,8 @@ class Plan:
         titles = {index: state.evaluated.steps[index].text for index in shown}
         if state.base is None:
             titles = {FROM: f"FROM {self._bases[state.stage.index][0]}", **titles}
+        if self._request.is_one_of_many:
+            label = f"{self._request.platform} {label}"
         for position, (index, text) in enumerate(titles.items(), 1):
             state.tasks[index] = self.new_task(f"[{label}{position}/{len(titles)}] {text}")
 

@@ -28,6 +28,7 @@ class BuildRequest(Record):
     platform: Platform
     build_platform: Platform  # this machine's
     tags: tuple[Reference, ...] = ()
+    is_one_of_many: bool = False  # for one of several platforms, or for a list
     listed: bool = True  # as an image of the store; otherwise it is only for what is made of it
     overrides: Overrides = Overrides()
     annotations: tuple[tuple[str, str], ...] = ()
