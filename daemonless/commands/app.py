@@ -233,6 +233,14 @@ class Command(TyperCommand):
             raise
 
 
+_ONE_BUILDER = "there is one builder, with nothing to set up: daemonless buildx build"
+# What scripts ask docker for, and what to do instead.
+_HINTS = {
+    **{("buildx", name): _ONE_BUILDER for name in ("create", "inspect", "ls", "rm", "stop", "use")},
+    ("buildx", "imagetools"): "lists of images are made and shown by daemonless manifest",
+}
+
+
 class Group(TyperGroup):
     """A group whose commands are imported when asked for."""
 
@@ -258,9 +266,9 @@ class Group(TyperGroup):
         if name[:1] != "-" and self.get_command(ctx, name) is None and not ctx.resilient_parsing:
             near = get_close_matches(name, self.entries, n=1, cutoff=0.65)
             path = ctx.command_path
+            hint = f"did you mean `{path} {near[0]}`?" if near else f"see '{path} --help'"
             raise UsageError(
-                f"unrecognized command `{path} {name}`",
-                f"did you mean `{path} {near[0]}`?" if near else f"see '{path} --help'",
+                f"unrecognized command `{path} {name}`", _HINTS.get((self.name or "", name), hint)
             )
         return super().resolve_command(ctx, args)
 

@@ -29,6 +29,11 @@ from daemonless.errors import UsageError
     [
         (["ps", "--bogus"], "unknown flag: --bogus", "see 'daemonless ps --help'"),
         (["ps", "--quite"], "unknown flag: --quite", "did you mean --quiet?"),
+        (
+            ["buildx", "create", "--use"],
+            "unrecognized command `daemonless buildx create`",
+            "there is one builder, with nothing to set up: daemonless buildx build",
+        ),
         (["run", "-Z", "image"], "unknown shorthand flag: -Z", "see 'daemonless run --help'"),
         (["run"], "missing argument 'IMAGE'", "see 'daemonless run --help'"),
         (["run", "-v"], "option '-v' requires an argument", "see 'daemonless run --help'"),
