@@ -274,6 +274,49 @@ def test_arguments_of_options_files_and_the_environment(cli: Cli, context: Conte
     cli("rmi", "said")
 
 
+def test_labels_of_the_base_that_are_not_wanted(cli: Cli, context: Context) -> None:
+    base = context("FROM scratch\nLABEL a=base b=base c=base\n")
+    cli("build", "--tag", "localhost/labelled", str(base))
+    place = context("FROM localhost/labelled AS one\nLABEL c=own\nFROM one\nLABEL d=own\n")
+
+    def labels(*options: str) -> object:
+        built = cli("build", "--quiet", *options, str(place)).stdout.strip()
+        found = json.loads(cli.inspect(built, "{{json .Config.Labels}}"))
+        cli("rmi", built)
+        return found
+
+    assert labels("--unsetlabel", "a", "--unsetlabel", "c", "--unsetlabel", "d") == {
+        "b": "base",
+        "c": "own",
+        "d": "own",
+    }
+    given = ("--label", "a=option", "--identity-label=false", "--layer-label", "e=f")
+    assert labels("--inherit-labels=false", *given) == {"a": "option", "c": "own", "d": "own"}
+    cli("rmi", "localhost/labelled")
+
+
+def test_what_was_made_too_long_ago_is_made_anew(cli: Cli, context: Context) -> None:
+    place = context("FROM BASE\nRUN echo ttl\nCOPY f /f\n", f="ttl")
+    cli("build", str(place))
+    assert set(steps(cli("build", "--cache-ttl", "1h", str(place)).stderr).values()) == {"CACHED"}
+    for age in ("1ns", "0"):
+        assert set(steps(cli("build", "--cache-ttl", age, str(place)).stderr).values()) == {"DONE"}
+    assert set(steps(cli("build", "--cache-ttl", "24h", str(place)).stderr).values()) == {"CACHED"}
+    assert "--cache-ttl" in cli("build", "--cache-ttl", "soon", str(place), status=125).stderr
+
+
+def test_a_failed_build_leaves_no_result_of_an_earlier_one(
+    cli: Cli, context: Context, tmp_path: Path
+) -> None:
+    results = tmp_path / "iid", tmp_path / "metadata"
+    options = ("--iidfile", str(results[0]), "--metadata-file", str(results[1]))
+    cli("build", *options, str(context("FROM BASE\nRUN true\n")))
+    cli("build", *options, "--call=check", str(context("FROM BASE\n")))
+    assert all(path.exists() for path in results)
+    cli("build", *options, str(context("FROM BASE\nRUN exit 3\n")), status=3)
+    assert not any(path.exists() for path in results)
+
+
 def test_the_network_of_run(cli: Cli, context: Context) -> None:
     place = context("FROM BASE\nRUN ls /sys/class/net\nRUN --network=none ls /sys/class/net\n")
     shown = cli("build", "--no-cache", str(place)).stderr

@@ -50,6 +50,21 @@ def test_a_name_for_several_platforms_is_a_list(cli: Cli, place: Path, registry:
     assert set(cli("images", "--all", "--quiet").lines) <= set(before)
 
 
+def test_the_words_for_one_platform(cli: Cli, place: Path) -> None:
+    default = {"DOCKER_DEFAULT_PLATFORM": "linux/s390x"}
+    for options, env, expected in (
+        (("--arch", "arm64"), {}, "linux/arm64"),
+        (("--os", "linux", "--arch", "arm", "--variant", "v7"), {}, "linux/arm/v7"),
+        ((), default, "linux/s390x"),
+        (("--platform", "linux/riscv64"), default, "linux/riscv64"),
+    ):
+        built = cli("build", "--quiet", *options, str(place), env=env).stdout.strip()
+        assert cli.inspect(built, "{{.Config.Labels}}") == f"map[for:{expected}]"
+        cli("rmi", built)
+    several = ("--platform", "linux/amd64,linux/arm64", "--arch", "arm64")
+    assert "several platforms" in cli("build", *several, str(place), status=125).stderr
+
+
 def test_files_for_several_platforms(cli: Cli, place: Path, tmp_path: Path) -> None:
     both = ("--platform", "linux/amd64,linux/arm64/v8")
     before = cli("images", "--all", "--quiet").stdout

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import time
 
-from daemonless import clock, events, jsonio
+from daemonless import clock, events
 from daemonless.actions.args import Args
 from daemonless.actions.build_caches import Caches
+from daemonless.actions.build_results import forget, tell
 from daemonless.actions.create import find_image, have_layers
 from daemonless.actions.names import new_reference
 from daemonless.build.building import Builder
@@ -26,14 +28,14 @@ from daemonless.containers.variables import read_text
 from daemonless.dockerfile.document import DockerfileError
 from daemonless.dockerfile.parse import parse
 from daemonless.errors import NotFound, UsageError, printable
-from daemonless.files import write_atomic
 from daemonless.images.leases import Lease
 from daemonless.isolation.userns import load_id_map
-from daemonless.oci.image import host_platform, parse_platform
+from daemonless.oci.image import asked_platform, host_platform, parse_platform
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Any
 
     from daemonless.actions.build_output import Outputs
     from daemonless.build.contexts import Context
@@ -49,6 +51,9 @@ _PULL = {"true": "always", "false": "missing"}  # docker's words for --pull, whi
 
 def main(args: Args) -> int:
     """Build the image, or one for each platform and a list of them, and print its id."""
+    args = _completed(args)
+    if not args.check:
+        forget(args)
     platforms = [platform for platform in (args.platform or "").split(",") if platform]
     try:
         with Lease(args.paths.data) as lease:
@@ -67,6 +72,20 @@ def main(args: Args) -> int:
     if built is not None:
         print(built.id.partition(":")[2])
     return 0
+
+
+def _completed(args: Args) -> Args:
+    """Return the options with one --platform for all that say so, and one --check. Raises UsageError."""
+    platform = args.platform or os.environ.get("DOCKER_DEFAULT_PLATFORM", "")
+    if args.os or args.arch or args.variant:
+        if "," in platform:
+            raise UsageError("--os, --arch and --variant cannot be used with several platforms")
+        asked = asked_platform(
+            platform, os=args.os or "", architecture=args.arch or "", variant=args.variant or ""
+        )
+        platform = str(asked)
+    check = args.check or args.call == "check"
+    return Args({**vars(args), "platform": platform or None, "check": check}, {})
 
 
 def _build(args: Args, lease: Lease, *, listed: bool = True) -> Finished | None:
@@ -117,7 +136,7 @@ def _build(args: Args, lease: Lease, *, listed: bool = True) -> Finished | None:
             settings=run_settings(args, dict(request.arguments), warn=report.warn, caller=os.environ),
             times=request.times,
         )
-        cache = StepCache(args.paths, id_map, lease, caches.open(request.platform))
+        cache = StepCache(args.paths, id_map, lease, caches.open(request.platform), oldest=_oldest(args))
         plan = Plan(request, sources, lease, obtain)
         for name in plan.unused_arguments():
             report.warn(f"--build-arg {printable(name)} is not used by this Dockerfile")
@@ -135,12 +154,12 @@ def _build(args: Args, lease: Lease, *, listed: bool = True) -> Finished | None:
             caches.save(builder, cache, id_map)
             report.finished(built.id, [str(reference) for reference in request.tags])
     sources.save()
-    _write_results(args, request, built)
+    names = [str(reference) for reference in request.tags]
+    tell(args, built.id, _metadata(built, names))
     if not listed:
         return built
     if not request.listed:
         return None
-    names = [str(reference) for reference in request.tags]
     for name in names or [""]:
         events.record(args.paths, "image", "build", built.id.partition(":")[2], name=name)
     if outputs:
@@ -210,6 +229,7 @@ def _request(args: Args, context: Context) -> BuildRequest:
         platform=parse_platform(args.platform) if args.platform else host_platform(),
         build_platform=host_platform(),
         overrides=_overrides(args),
+        keep_history=not args.omit_history,
         annotations=tuple(grammar.key_value(value, "--annotation") for value in args.annotation),
         format=args.format,
         squash="all" if args.squash_all else "new" if args.squash or not args.layers else "",
@@ -222,10 +242,22 @@ def _request(args: Args, context: Context) -> BuildRequest:
     )
 
 
+def _oldest(args: Args) -> str:
+    """Return the time that --cache-ttl says, as steps have it. Raises UsageError."""
+    if not args.cache_ttl:
+        return ""
+    age = 0 if args.cache_ttl == "0" else clock.duration(args.cache_ttl)
+    if age is None:
+        raise grammar.refusal("--cache-ttl", args.cache_ttl, "it is not a length of time such as 24h")
+    return clock.timestamp(max(time.time_ns() - age, 0))
+
+
 def _overrides(args: Args) -> Overrides:
     variables = [entry for value in args.env for entry in grammar.variable(value, os.environ)]
     return Overrides(
         labels=tuple(grammar.key_value(value, "--label") for value in args.label),
+        without_labels=args.unsetlabel,
+        inherit_labels=args.inherit_labels,
         variables=tuple(_variables(variables).items()),
         without_variables=args.unsetenv,
     )
@@ -260,15 +292,10 @@ def _parts(platform: str | None) -> tuple[str, str, str]:
     return parsed.os, parsed.architecture, parsed.variant
 
 
-def _write_results(args: Args, request: BuildRequest, built: Finished) -> None:
-    if args.iidfile:
-        write_atomic(os.path.abspath(args.iidfile), built.id.encode(), durable=False, mode=0o644)
-    if args.metadata_file:
-        metadata = {
-            "containerimage.config.digest": built.id,
-            "containerimage.descriptor": built.descriptor.to_json(),
-            "containerimage.digest": built.digest,
-            **({"image.name": ",".join(map(str, request.tags))} if request.tags else {}),
-        }
-        text = jsonio.dumps(metadata) + "\n"
-        write_atomic(os.path.abspath(args.metadata_file), text.encode(), durable=False, mode=0o644)
+def _metadata(built: Finished, names: list[str]) -> dict[str, Any]:
+    return {
+        "containerimage.config.digest": built.id,
+        "containerimage.descriptor": built.descriptor.to_json(),
+        "containerimage.digest": built.digest,
+        **({"image.name": ",".join(names)} if names else {}),
+    }

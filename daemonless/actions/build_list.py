@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-
-from daemonless import events, jsonio
+from daemonless import events
 from daemonless.actions.args import Args
 from daemonless.actions.build_output import Outputs
+from daemonless.actions.build_results import tell
 from daemonless.actions.names import new_reference
 from daemonless.build.progress import make_report
 from daemonless.errors import NotFound, Unsupported
-from daemonless.files import write_atomic
 from daemonless.images.listing import add_members, create_list
 from daemonless.images.lists import new_document
 from daemonless.images.members import Choice, of_stored
@@ -60,7 +58,8 @@ def build_list(args: Args, platforms: list[str], lease: Lease, build: Callable[.
         for reference in outputs.tags if report.is_for_people else ():
             report.say(f"Tagged {reference}")
     outputs.push(quiet=args.quiet or args.progress in ("quiet", "rawjson"))
-    _write_results(args, found)
+    names = ",".join(found.names)
+    tell(args, found.id, {"containerimage.digest": found.digest, **({"image.name": names} if names else {})})
     return found.id
 
 
@@ -89,13 +88,3 @@ def _listed(
     for name in map(str, references) if references else ("",):
         events.record(args.paths, "image", "build", found.id.partition(":")[2], name=name)
     return found
-
-
-def _write_results(args: Args, found: ImageList) -> None:
-    if args.iidfile:
-        write_atomic(os.path.abspath(args.iidfile), found.id.encode(), durable=False, mode=0o644)
-    if args.metadata_file:
-        names = ",".join(found.names)
-        metadata = {"containerimage.digest": found.digest, **({"image.name": names} if names else {})}
-        text = jsonio.dumps(metadata) + "\n"
-        write_atomic(os.path.abspath(args.metadata_file), text.encode(), durable=False, mode=0o644)

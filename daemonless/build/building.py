@@ -370,12 +370,13 @@ class Builder:
         if self._request.inline_cache:
             made = self.used(everything=False)
             document[INLINE] = inline_steps(made, [layer.diff_id for layer in state.layers])
+        history = {"history": state.history} if self._request.keep_history else {}
         author = {"author": state.evaluated.author} if state.evaluated.author else {}
         return finish(
             self._paths,
             self._id_map.key,
             self._lease,
-            {"created": created, **author, **document, "history": state.history},
+            {"created": created, **author, **document, **history},
             state.layers,
             format=self._request.format,
             annotations=self._request.annotations,

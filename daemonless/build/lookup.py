@@ -39,12 +39,20 @@ class StepCache:
     """The cache of one build, and the account of what it has used of it."""
 
     def __init__(
-        self, paths: Paths, id_map: IdMap, lease: Lease, foreign: Iterable[ForeignCache] = ()
+        self,
+        paths: Paths,
+        id_map: IdMap,
+        lease: Lease,
+        foreign: Iterable[ForeignCache] = (),
+        *,
+        oldest: str = "",
     ) -> None:
+        """`oldest` is a time as steps have them; those that were made before are not found."""
         self._paths = paths
         self._id_map = id_map
         self._lease = lease
         self._foreign = list(foreign)
+        self._oldest = oldest
         self._cache = BuildCache(paths.data)
         self._unpacked = LayerStore(paths.data, id_map.key)
         self._blobs = ImageStore(paths.data).blobs
@@ -59,7 +67,7 @@ class StepCache:
         An Offer if only its blob is, or is elsewhere.
         """
         known = self._cache.find(key)
-        if known is not None:
+        if known is not None and known.created >= self._oldest:
             if known.layer is None or self._is_here(known.layer):
                 self._here.add(key)
                 return known
@@ -67,12 +75,13 @@ class StepCache:
                 return Offer(step=known, layer=known.layer, cache=None)
         for cache in self._foreign:
             known = cache.find(key)
-            if known is not None and known.layer is None:
+            if known is None or known.created < self._oldest:
+                continue
+            if known.layer is None:
                 return known
-            if known is not None and known.layer is not None:
-                # even if it is here: that the blob is this layer is only what the cache says
-                self._lease.keep(known.layer.descriptor.digest, known.layer.diff_id)
-                return Offer(step=known, layer=known.layer, cache=cache)
+            # even if it is here: that the blob is this layer is only what the cache says
+            self._lease.keep(known.layer.descriptor.digest, known.layer.diff_id)
+            return Offer(step=known, layer=known.layer, cache=cache)
         return None
 
     def hold(self, image: Image) -> bool:

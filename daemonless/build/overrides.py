@@ -1,4 +1,4 @@
-"""What options of `build` change in the configuration of the image, after its last instruction."""
+"""What options of `build` change in the configuration of base images, and of the new one."""
 
 from __future__ import annotations
 
@@ -14,11 +14,21 @@ class Overrides(Record):
     """What is set, and what is left out."""
 
     labels: tuple[tuple[str, str], ...] = ()
+    without_labels: tuple[str, ...] = ()
+    inherit_labels: bool = True
     variables: tuple[tuple[str, str], ...] = ()
     without_variables: tuple[str, ...] = ()
 
+    def inherited(self, config: dict[str, Any]) -> dict[str, Any]:
+        """Return what of a base image's `config` section the first instruction finds."""
+        labels = config.get("Labels")
+        if not labels or (self.inherit_labels and not self.without_labels):
+            return config
+        kept = {key: value for key, value in labels.items() if key not in self.without_labels}
+        return {**config, "Labels": kept if self.inherit_labels else {}}
+
     def apply(self, config: dict[str, Any]) -> None:
-        """Change a `config` section."""
+        """Change the `config` section that the last instruction has left."""
         if self.labels:
             config["Labels"] = {**(config.get("Labels") or {}), **dict(self.labels)}
         if self.variables:

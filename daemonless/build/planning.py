@@ -117,7 +117,7 @@ class Plan:
             config = inherited.config
         elif name != _SCRATCH:
             image = self._image(name, platform, stage.first, stage.index)
-            config = image.config["config"]
+            config = self._request.overrides.inherited(image.config["config"])
         state = StageState(stage, evaluate(stage, config, self._scope, inherited=inherited), base, image)
         for step in state.evaluated.steps:
             for wanted in wanted_origins(step):

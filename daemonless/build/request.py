@@ -31,6 +31,7 @@ class BuildRequest(Record):
     is_one_of_many: bool = False  # for one of several platforms, or for a list
     listed: bool = True  # as an image of the store; otherwise it is only for what is made of it
     overrides: Overrides = Overrides()
+    keep_history: bool = True  # of how the image was made, in its config
     annotations: tuple[tuple[str, str], ...] = ()
     format: str = "oci"  # or docker
     squash: str = ""  # new or all: make one layer of those that are new, or of all

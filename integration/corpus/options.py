@@ -103,6 +103,8 @@ CASES = [
         options=("--env", "B=option", "--env", "A=again"),
     ),
     Case("option-unsetenv", FROM + "ENV A=1 B=2\nRUN echo $A >/a\n", options=("--unsetenv", "A")),
+    Case("option-omit-history", COPY + "ENV A=1\n", FILES, options=("--omit-history",)),
+    Case("option-os-and-arch", COPY, FILES, options=("--os", "linux", "--arch", "amd64")),
     Case(
         "option-network-none",
         FROM + "RUN wc -l </proc/net/route >/a\n",

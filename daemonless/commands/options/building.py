@@ -11,7 +11,6 @@ from daemonless.commands import complete
 _IMAGE = "Image"
 _FILES = "Files"
 _CACHE = "Cache"
-_OTHERS = "For other builders"
 
 Tag = Annotated[
     list[str] | None,
@@ -92,6 +91,31 @@ UnsetEnv = Annotated[
         "--unsetenv",
         metavar="NAME",
         help="Leave a variable out of the image; repeatable.",
+        rich_help_panel=_IMAGE,
+    ),
+]
+UnsetLabel = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--unsetlabel",
+        metavar="KEY",
+        help="Do not take over this label of base images; repeatable.",
+        rich_help_panel=_IMAGE,
+    ),
+]
+InheritLabels = Annotated[
+    bool,
+    typer.Option(
+        "--inherit-labels/--no-inherit-labels",
+        help="Take over the labels of base images.",
+        rich_help_panel=_IMAGE,
+    ),
+]
+OmitHistory = Annotated[
+    bool,
+    typer.Option(
+        "--omit-history",
+        help="Leave out of the image how it was made.",
         rich_help_panel=_IMAGE,
     ),
 ]
@@ -208,6 +232,15 @@ NoCacheFilter = Annotated[
         rich_help_panel=_CACHE,
     ),
 ]
+CacheTtl = Annotated[
+    str | None,
+    typer.Option(
+        "--cache-ttl",
+        metavar="TIME",
+        help="Make steps anew that were made longer ago, such as 24h.",
+        rich_help_panel=_CACHE,
+    ),
+]
 CacheFrom = Annotated[
     list[str] | None,
     typer.Option(
@@ -249,6 +282,10 @@ Pull = Annotated[
 Check = Annotated[
     bool,
     typer.Option("--check", help="Build nothing; say what in the Dockerfile is likely not meant."),
+]
+Call = Annotated[
+    Literal["build", "check"],
+    typer.Option("--call", help="What to do; check is what --check does."),
 ]
 Volume = Annotated[
     list[str] | None,
@@ -345,66 +382,5 @@ Cpus = Annotated[
         metavar="NUMBER",
         help="Let each RUN use so much of the processors, such as 1.5.",
         rich_help_panel="Limits",
-    ),
-]
-
-# What other builders need and this one does not: scripts give them, and nothing follows from them.
-Remove = Annotated[
-    bool, typer.Option("--rm", help="Nothing changes: a step leaves no container.", rich_help_panel=_OTHERS)
-]
-ForceRemove = Annotated[
-    bool,
-    typer.Option("--force-rm", help="Nothing changes: a step leaves no container.", rich_help_panel=_OTHERS),
-]
-Compress = Annotated[
-    bool,
-    typer.Option(
-        "--compress", help="Nothing changes: the context is not sent anywhere.", rich_help_panel=_OTHERS
-    ),
-]
-DisableCompression = Annotated[
-    bool,
-    typer.Option(
-        "--disable-compression",
-        "-D",
-        help="Nothing changes: layers are compressed while they are made.",
-        rich_help_panel=_OTHERS,
-    ),
-]
-DisableContentTrust = Annotated[
-    bool,
-    typer.Option("--disable-content-trust", help="Nothing changes: there is none.", rich_help_panel=_OTHERS),
-]
-BuilderName = Annotated[
-    str | None,
-    typer.Option(
-        "--builder", metavar="NAME", help="Nothing changes: there is one builder.", rich_help_panel=_OTHERS
-    ),
-]
-Provenance = Annotated[
-    str | None,
-    typer.Option(
-        "--provenance",
-        metavar="false",
-        help="Nothing changes: no attestations are made, so false is all it takes.",
-        rich_help_panel=_OTHERS,
-    ),
-]
-Sbom = Annotated[
-    str | None,
-    typer.Option(
-        "--sbom",
-        metavar="false",
-        help="Nothing changes: no attestations are made, so false is all it takes.",
-        rich_help_panel=_OTHERS,
-    ),
-]
-Isolation = Annotated[
-    str | None,
-    typer.Option(
-        "--isolation",
-        metavar="KIND",
-        help="Nothing changes: RUN is isolated as a container is.",
-        rich_help_panel=_OTHERS,
     ),
 ]
