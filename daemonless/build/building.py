@@ -9,6 +9,7 @@ from daemonless.build.chores import perform
 from daemonless.build.finishing import Finished, finish
 from daemonless.build.lookup import Offer, StepCache
 from daemonless.build.origins import Origin
+from daemonless.build.owners import has_names
 from daemonless.build.planning import FROM, Plan, StageState, wanted_origins
 from daemonless.build.request import BuildRequest
 from daemonless.build.scheduling import Job, Scheduler
@@ -256,22 +257,29 @@ class Builder:
         """Return the key of a step: a digest of all that its result depends on.
 
         That is the layers below, the instruction as it was evaluated, and the files it takes. COPY --link
-        depends on no layer; a step that makes none depends on those before it, too.
+        depends on no layer, unless one of them says whose a name is; a step that makes none depends on
+        those before it, too.
         """
-        times = self._request.times
-        parts: list[Any] = [
-            _KEY_VERSION,
+        work = step.work
+        is_apart = isinstance(work, CopyWork) and work.link and not has_names(work.chown)
+        return self._key_of(
             str(self._request.platform),
-            []
-            if isinstance(step.work, CopyWork) and step.work.link
-            else [each.diff_id for each in state.layers],
+            [] if is_apart else [each.diff_id for each in state.layers],
             step.key or step.created_by,
             content,
-            self._steps.settings_key if isinstance(step.work, RunWork) else "",
-            [times.epoch, times.all] if times and step.work is not None else None,
-            state.chain if step.work is None else "",
-        ]
-        return sha256(jsonio.dumps(parts).encode("utf-8", "surrogateescape")).hexdigest()
+            self._steps.settings_key if isinstance(work, RunWork) else "",
+            self._form if work is not None else None,
+            state.chain if work is None else "",
+        )
+
+    @property
+    def _form(self) -> list[Any]:
+        """What the owners and times of the files in new layers depend on."""
+        times = self._request.times
+        return [self._id_map.is_single, [times.epoch, times.all] if times else None]
+
+    def _key_of(self, *parts: Any) -> str:
+        return sha256(jsonio.dumps([_KEY_VERSION, *parts]).encode("utf-8", "surrogateescape")).hexdigest()
 
     def _resolve(self, origin: Origin) -> Origin:
         """Return an origin with the layers it has by now, from the top."""
@@ -339,7 +347,7 @@ class Builder:
             return
         task = self._plan.new_task(f"[squash] {len(layers)} layers")
         parts = [[layer.diff_id for layer in part] for part in (below, layers)]
-        key = sha256(jsonio.dumps([_KEY_VERSION, "squash", *parts]).encode()).hexdigest()
+        key = self._key_of("squash", *parts, self._form)
         known = self._cache.find(key) if self._request.use_cache else None
         if isinstance(known, CachedStep) and known.layer:
             self._report.done(task, "CACHED")

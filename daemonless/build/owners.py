@@ -5,6 +5,11 @@ from __future__ import annotations
 from daemonless.isolation.identity import resolve
 
 
+def has_names(text: str) -> bool:
+    """Return whether it depends on the root filesystem whom `user[:group]` means."""
+    return any(not (part.isascii() and part.isdigit()) for part in text.split(":") if part)
+
+
 def resolve_owner(root_fd: int, text: str) -> tuple[int, int]:
     """Return the uid and gid of `user[:group]`, names looked up below `root_fd`.
 

@@ -116,6 +116,13 @@ def select(tree: Tree, work: CopyWork, fetched: Mapping[str, Tree] = {}) -> Sele
     return selection
 
 
+def select_path(tree: Tree, path: str) -> Selection:
+    """Return all that is at one path of the tree, which is never a pattern. Errors as `select`."""
+    selection = Selection()
+    _add_path(selection, _Filter(tree), path)
+    return selection
+
+
 class _Filter:
     """What of a tree is taken; paths are those in the tree, and those below the source."""
 
@@ -166,23 +173,26 @@ def _matcher(patterns: tuple[str, ...], what: str) -> IgnoreMatcher:
 
 
 def _add_source(selection: Selection, filter_: _Filter, source: str) -> None:
-    tree = filter_.tree
     parts = _clean(source)
     if not any(map(is_pattern, parts)):
-        path = "/".join(parts)
-        root = _root(selection, filter_, path)
-        if root is None:
-            raise _missing(tree, source, path)
-        selection.roots.append(root)
+        _add_path(selection, filter_, source)
         return
     found = False
-    for match in _places(tree, parts):
+    for match in _places(filter_.tree, parts):
         root = _root(selection, filter_, match)
         if root and not (root.is_directory and filter_.drops(root.name)):
             selection.roots.append(root)
             found = True
     if not found:
         selection.unmatched.append(source)
+
+
+def _add_path(selection: Selection, filter_: _Filter, source: str) -> None:
+    path = "/".join(_clean(source))
+    root = _root(selection, filter_, path)
+    if root is None:
+        raise _missing(filter_.tree, source, path)
+    selection.roots.append(root)
 
 
 def _add_with_parents(selection: Selection, tree: Tree, source: str, excluded: IgnoreMatcher | None) -> None:

@@ -18,7 +18,7 @@ from daemonless.build.origins import Origin
 from daemonless.build.request import Times
 from daemonless.build.runjob import RunSettings
 from daemonless.build.scheduling import Job
-from daemonless.build.selection import Selection, select
+from daemonless.build.selection import Selection, select, select_path
 from daemonless.build.sources import Sources
 from daemonless.build.trees import Tree
 from daemonless.build.viewing import layers_tree
@@ -35,6 +35,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
     from typing import Any
+
+
+# What a command can find out about the options of its build, besides what it is not to depend on:
+# how much it may use, and which proxies and secrets it is given.
+_SEEN = (
+    *("add_host", "no_hosts", "dns", "dns_search", "dns_option"),
+    *("cap_add", "cap_drop", "ulimits", "host_ulimits", "shm_size"),
+)
 
 
 class Prepared(Record):
@@ -90,9 +98,13 @@ class Steps:
     def settings_key(self) -> str:
         """What of the options the result of a RUN depends on."""
         request = self._settings.request
-        mounts = [[mount.source, mount.destination, mount.options] for mount in request.mounts]
+        parts = (request.security, *request.mounts, *request.devices)
         return jsonio.dumps(
-            [request.network.mode, request.add_host, request.cap_add, request.cap_drop, *mounts]
+            [
+                request.network.mode,
+                [getattr(request, name) for name in _SEEN],
+                [part.as_dict() for part in parts],
+            ]
         )
 
     def cache_mounts(self, step: Step) -> list[str]:
@@ -149,9 +161,9 @@ class Steps:
     def _content_of_bind(self, mount: RunMount, origin: Origin) -> str:
         if origin.context is None:
             return origin.identity
-        everything = CopyWork(is_add=False, sources=(mount.source or "/",), destination="/")
+        everything = CopyWork(is_add=False, destination="/")
         tree = self._sources.tree(origin.context)
-        return digest_selection(select(tree, everything), everything, self._sources.index(tree))
+        return digest_selection(select_path(tree, mount.source), everything, self._sources.index(tree))
 
     def reader(self, step: Step, prepared: Prepared) -> Callable[[int], Task] | None:
         """Return what finds out the content of the files a step takes from layers; None if it takes none."""
