@@ -70,6 +70,7 @@ class Workshop:
         """Start the step's process, whose command prints to `output`; it returns a Made as JSON."""
 
         def work() -> dict[str, Any]:
+            os.umask(0o022)  # the caller's is no part of an image
             os.mkdir(order.directory, 0o700)
             layer, filled = self._make(order, output)
             return {
