@@ -149,6 +149,17 @@ def make_private_directory(path: str) -> None:
         return
 
 
+def move_directory(source: str, target: str) -> None:
+    """Rename a directory of ours into another one, even if it may not be written to; raises OSError.
+
+    rename(2) asks for that, as the new parent is noted in it.
+    """
+    mode = os.stat(source).st_mode & 0o7777
+    os.chmod(source, 0o700)
+    os.rename(source, target)
+    os.chmod(target, mode)
+
+
 def open_in_root(root_fd: int, path: bytes, flags: int, mode: int = 0) -> int:
     """Open `path` as a process whose root is `root_fd` would see it (openat2, RESOLVE_IN_ROOT).
 

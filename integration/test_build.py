@@ -363,3 +363,29 @@ def test_a_context_may_stand_for_an_image(cli: Cli, context: Context, image: str
         f"tools=docker-image://{image}",
     )
     assert "built on it" in cli("build", *words, str(place)).stderr
+
+
+def test_the_umask_of_the_caller_is_not_that_of_the_image(fresh: Cli, context: Context) -> None:
+    place = context("FROM BASE\nWORKDIR /made/below\nUSER 1000\nWORKDIR /other/below\n")
+    built = subprocess.run(
+        ["sh", "-c", 'umask 077; exec "$@"', "sh", fresh.program, "build", "--quiet", str(place)],
+        capture_output=True,
+        text=True,
+        env=fresh.environment(),
+        timeout=60,
+        check=True,
+    ).stdout.strip()
+    modes = ("stat", "-c", "%a", "/", "/made", "/made/below", "/other/below")
+    assert fresh("run", "--rm", "--network=none", built, *modes).lines == ["755"] * 4
+
+
+@pytest.mark.parametrize("mode", ["1777", "555"])
+def test_the_mode_of_the_root(cli: Cli, context: Context, mode: str) -> None:
+    place = context(f"FROM BASE\nRUN chmod {mode} /\nRUN touch /file\nCOPY Dockerfile /\nWORKDIR /w\n")
+    built = cli("build", "--quiet", "--network=none", str(place)).stdout.strip()
+    assert cli("run", "--rm", "--network=none", built, "stat", "-c", "%a", "/").stdout.strip() == mode
+    (place / "Dockerfile").write_text(f"FROM {built}\nRUN touch /left; false\n")
+    cli("build", "--on-error=keep", "--network=none", str(place), status=1)
+    kept = cli("ps", "--latest", "--quiet").stdout.strip()
+    assert "A /left" in cli("diff", kept).lines
+    cli("rm", kept)

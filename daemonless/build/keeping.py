@@ -16,6 +16,7 @@ from daemonless.config import Paths
 from daemonless.containers.creation import create
 from daemonless.containers.request import RunRequest
 from daemonless.dockerfile.steps import RunWork
+from daemonless.files import move_directory
 from daemonless.images.buildcache import StepLayer
 from daemonless.images.leases import Lease
 from daemonless.images.store import ImageStore
@@ -76,5 +77,5 @@ def keep(
         sc.syncfs(fd)  # the step's overlay was volatile
     finally:
         os.close(fd)
-    os.rename(upper, f"{container.directory}/upper")
+    move_directory(upper, f"{container.directory}/upper")
     return container.name

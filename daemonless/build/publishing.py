@@ -16,7 +16,7 @@ from daemonless import syscalls as sc
 from daemonless.build.request import Times
 from daemonless.build.viewing import mount_layers
 from daemonless.config import Paths
-from daemonless.files import make_private_directory, sync, write_atomic
+from daemonless.files import make_private_directory, move_directory, sync, write_atomic
 from daemonless.images.buildcache import StepLayer
 from daemonless.images.formats import FORMATS
 from daemonless.images.leases import Lease
@@ -141,9 +141,8 @@ class Publisher:
         """Give the files the layer's name, once all of them are durable."""
         layer = f"{directory}/layer"
         os.mkdir(layer)
-        for path in (layer, f"{directory}/upper"):
-            os.chmod(path, 0o755)  # whatever the umask: a container whose root is somebody else reads it
-        os.rename(f"{directory}/upper", f"{layer}/{DIFF}")
+        os.chmod(layer, 0o755)  # whatever the umask: a container whose root is somebody else reads it
+        move_directory(f"{directory}/upper", f"{layer}/{DIFF}")
         record = layer_record(diff_id, told["size"], told["entries"])
         write_atomic(f"{layer}/{RECORD}", record, durable=False, mode=0o644)
         fd = os.open(layer, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
