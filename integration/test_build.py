@@ -317,6 +317,14 @@ def test_a_failed_build_leaves_no_result_of_an_earlier_one(
     assert not any(path.exists() for path in results)
 
 
+@pytest.mark.parametrize("option", ["--iidfile", "--metadata-file"])
+def test_a_result_that_cannot_be_written_is_told_before_the_build(
+    cli: Cli, context: Context, tmp_path: Path, option: str
+) -> None:
+    failed = cli("build", option, f"{tmp_path}/no/x", str(context("FROM BASE\nRUN exit 3\n")), status=125)
+    assert failed.stderr == f"Error: cannot write {tmp_path}/no/x: No such file or directory\n"
+
+
 def test_the_network_of_run(cli: Cli, context: Context) -> None:
     place = context("FROM BASE\nRUN ls /sys/class/net\nRUN --network=none ls /sys/class/net\n")
     shown = cli("build", "--no-cache", str(place)).stderr

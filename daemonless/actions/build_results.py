@@ -15,9 +15,15 @@ if TYPE_CHECKING:
 
 
 def forget(args: Args) -> None:
-    """Remove the files of an earlier build, which would be taken for this one's if it fails."""
-    for path in (args.iidfile, args.metadata_file):
-        if path and os.path.isfile(path):
+    """Remove the files of an earlier build, which would be taken for this one's if it fails.
+
+    Raises UsageError for a file that cannot be made, before the build takes its time.
+    """
+    for path in filter(None, (args.iidfile, args.metadata_file)):
+        if os.path.isfile(path) or not os.path.exists(path):  # opening a FIFO would be noticed
+            with open_output(path, ""):
+                pass
+        if os.path.isfile(path):
             os.unlink(path)
 
 
