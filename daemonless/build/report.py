@@ -138,6 +138,14 @@ class Plain(Quiet):
         super().__init__(fd)
         self._last = 0  # which task's line is the last one
 
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Say of what was going on that it goes on no more, then what failed."""
+        for number in self._logs:
+            self._write(f"#{number} CANCELED\n\n")
+        super().__exit__(kind, value, trace)
+
     def started(self, task: TaskName) -> None:
         """Print what the task is."""
         super().started(task)

@@ -86,6 +86,17 @@ def test_plain_repeats_lines_that_others_have_come_between() -> None:
     assert frame in written(lambda fd: act(fd, b"other\n"))
 
 
+def test_plain_tells_what_does_not_go_on() -> None:
+    def act(fd: int) -> None:
+        with pytest.raises(KeyboardInterrupt), Plain(fd) as report:
+            for task in (A, B):
+                report.started(task)
+            report.done(A)
+            raise KeyboardInterrupt
+
+    assert written(act).endswith("\n#1 DONE 0.0s\n\n#2 CANCELED\n\n")
+
+
 def test_plain_tells_what_failed_before_it_began() -> None:
     def act(fd: int) -> None:
         with Plain(fd) as report:
