@@ -325,6 +325,24 @@ def test_a_result_that_cannot_be_written_is_told_before_the_build(
     assert failed.stderr == f"Error: cannot write {tmp_path}/no/x: No such file or directory\n"
 
 
+def test_a_name_is_not_the_beginning_of_an_id(cli: Cli, context: Context) -> None:
+    """A stage that is spelt wrong, as hex digits, would be whatever image has such an ID."""
+    built = cli("build", "--quiet", str(context("FROM BASE\nRUN true\n"))).stdout.strip()
+    failed = cli("build", "--pull=never", str(context(f"FROM {built[:3]}\n")), status=125)
+    assert f"no such image: {built[:3]}" in failed.stderr
+    cli("build", str(context(f"FROM {built[:12]}\n")))
+    cli("tag", built, f"localhost/{built[:3]}")
+    cli("build", str(context(f"FROM localhost/{built[:3]}\n")))
+    cli("rmi", f"localhost/{built[:3]}")
+
+
+def test_the_host_name_of_run(cli: Cli, context: Context) -> None:
+    place = context("FROM BASE\nRUN echo $(hostname).\n")
+    assert " buildkitsandbox.\n" in cli("build", str(place)).stderr
+    given = ("--build-arg", "BUILDKIT_SANDBOX_HOSTNAME=mine")
+    assert " mine.\n" in cli("build", *given, str(place)).stderr
+
+
 def test_the_network_of_run(cli: Cli, context: Context) -> None:
     place = context("FROM BASE\nRUN ls /sys/class/net\nRUN --network=none ls /sys/class/net\n")
     shown = cli("build", "--no-cache", str(place)).stderr
@@ -362,7 +380,7 @@ def test_contexts_of_every_kind(cli: Cli, context: Context, tmp_path: Path) -> N
     assert "no Containerfile or Dockerfile" in cli("build", str(other), status=125).stderr
 
 
-def test_a_context_may_stand_for_an_image(cli: Cli, context: Context, image: str) -> None:
+def test_a_context_may_stand_for_an_image(cli: Cli, context: Context, image: str, tmp_path: Path) -> None:
     place = context("FROM base\nRUN echo built on it\nCOPY --from=tools /etc/passwd /p\n")
     words = (
         "--build-context",
@@ -371,6 +389,16 @@ def test_a_context_may_stand_for_an_image(cli: Cli, context: Context, image: str
         f"tools=docker-image://{image}",
     )
     assert "built on it" in cli("build", *words, str(place)).stderr
+    layout = tmp_path / "layout"
+    cli(
+        "build",
+        "--quiet",
+        "-o",
+        f"type=oci,tar=false,dest={layout}",
+        str(context("FROM BASE\nRUN touch /l\n")),
+    )
+    place = context("FROM base\nRUN ls /l\nCOPY --from=base /l /m\n")
+    assert " /l\n" in cli("build", "--build-context", f"base=oci-layout://{layout}", str(place)).stderr
 
 
 def test_the_umask_of_the_caller_is_not_that_of_the_image(fresh: Cli, context: Context) -> None:

@@ -53,6 +53,13 @@ CASES = [
         ("--target", "biuld"),
     ),
     Wrong(
+        "stages-from-each-other",
+        "FROM b AS a\nFROM a AS b\n",
+        1,
+        ("the stage b comes later",),
+        ("--pull=never",),
+    ),
+    Wrong(
         "copy-from-itself",
         FROM.strip() + " AS a\nRUN true\nCOPY --from=a /etc /e\n",
         3,
@@ -140,6 +147,23 @@ CASES = [
     Wrong("onbuild-of-onbuild", FROM + "ONBUILD ONBUILD RUN x\n", 2, ("ONBUILD",)),
     Wrong("escape-that-is-none", f"# escape=x\n{FROM}", 1, ("escape",)),
     Wrong("bad-tag", FROM, 0, ("Not Valid",), ("--tag", "Not Valid")),
+    Wrong("bad-jobs", FROM + "RUN true\n", 0, ("--jobs",), ("--jobs", "-1")),
+    Wrong("swap-without-memory", FROM + "RUN true\n", 0, ("--memory",), ("--memory-swap", "1g")),
+    Wrong(
+        "swap-less-than-memory",
+        FROM + "RUN true\n",
+        0,
+        ("--memory-swap",),
+        ("--memory", "2g", "--memory-swap", "1g"),
+    ),
+    Wrong("bad-cache-age", FROM + "RUN true\n", 0, ("--cache-ttl", "soon"), ("--cache-ttl", "soon")),
+    Wrong(
+        "bad-hostname",
+        FROM + "RUN true\n",
+        0,
+        ("BUILDKIT_SANDBOX_HOSTNAME",),
+        ("--build-arg", "BUILDKIT_SANDBOX_HOSTNAME=a b"),
+    ),
     Wrong("bad-build-argument", FROM, 0, ("--build-arg",), ("--build-arg", "=x")),
 ]
 

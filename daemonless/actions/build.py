@@ -30,6 +30,7 @@ from daemonless.dockerfile.parse import parse
 from daemonless.errors import NotFound, UsageError, printable
 from daemonless.images.leases import Lease
 from daemonless.isolation.userns import load_id_map
+from daemonless.oci.digest import is_hex
 from daemonless.oci.image import asked_platform, host_platform, parse_platform
 
 TYPE_CHECKING = False
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from daemonless.oci.reference import Reference
 
 _ATTEMPTS = 3  # to get hold of an image that others remove
+_SHORT_ID = 12  # digits, as `images` shows them
 _PULL = {"true": "always", "false": "missing"}  # docker's words for --pull, which is a boolean there
 
 
@@ -103,6 +105,8 @@ def _build(args: Args, lease: Lease, *, listed: bool = True) -> Finished | None:
     puller = args if report.is_for_people else Args({**vars(args), "quiet": True}, {})
 
     def obtain(name: str, platform: str) -> Image:
+        if is_hex(name) and len(name) < _SHORT_ID:
+            name += ":latest"  # a stage by a wrong name is not the image whose ID happens to begin so
         given = _for_platform(puller, platform or args.platform)
         request = RunRequest(image=name, pull=pull, platform=_parts(given.platform))
         for _ in range(_ATTEMPTS):
@@ -236,10 +240,17 @@ def _request(args: Args, context: Context) -> BuildRequest:
         use_cache=not args.no_cache and args.layers,
         uncached_stages=args.no_cache_filter,
         keep_failed=args.on_error == "keep",
-        jobs=args.jobs or os.cpu_count() or 1,
+        jobs=_jobs(args),
         epoch=epoch,
         times=times,
     )
+
+
+def _jobs(args: Args) -> int:
+    """Return how many steps are made at a time. Raises UsageError."""
+    if (args.jobs or 0) < 0:
+        raise grammar.refusal("--jobs", str(args.jobs), "it is not a number of steps")
+    return args.jobs or os.cpu_count() or 1
 
 
 def _oldest(args: Args) -> str:

@@ -141,12 +141,18 @@ class Plan:
             try:
                 known = self._obtain(self._sources.image_name(name), platform)
             except DaemonlessError as error:
-                stages = [stage.name for stage in self._file.stages[:before] if stage.name]
-                hint = near(name, stages) or error.hint
-                raise self._file.mistake(error.message, hint, first=line) from error
+                raise self._file.mistake(
+                    error.message, self._other_meaning(name, before) or error.hint, first=line
+                ) from error
             self._images[name, platform] = known
             self._lease.keep(*known.needs)
         return known
+
+    def _other_meaning(self, name: str, before: int) -> str:
+        """Return the hint that a name of no image may have been meant for a stage; empty if not."""
+        if any(stage.name == name.lower() for stage in self._file.stages[before + 1 :]):
+            return f"the stage {printable(name)} comes later; stages use those above them only"
+        return near(name, [stage.name for stage in self._file.stages[:before] if stage.name])
 
     def _origin(self, wanted: str, step: Step, path: tuple[int, ...]) -> Origin:
         """Return where a step takes files from: a stage, a named context, or an image."""

@@ -53,6 +53,15 @@ def run_settings(
             "a build has no volumes: --volume takes what this machine has, and neither U nor O",
             "for what is to last from build to build: RUN --mount=type=cache",
         )
+    memory, swap = _size(args.memory, "--memory"), _swap(args.memory_swap)
+    if swap > 0 and not 0 < memory <= swap:
+        raise UsageError(
+            "--memory-swap limits memory and swap together, so it needs a --memory that is not more",
+            "for example: --memory 1g --memory-swap 2g",
+        )
+    hostname = arguments.get("BUILDKIT_SANDBOX_HOSTNAME", "")
+    if hostname:
+        request = request.replace(hostname=grammar.hostname(hostname, "BUILDKIT_SANDBOX_HOSTNAME"))
     return RunSettings(
         request=request,
         proxies=tuple(f"{name}={value}" for name, value in proxies.items()),
@@ -60,8 +69,8 @@ def run_settings(
         ssh=tuple(_ssh(value, caller) for value in args.ssh),
         entitlements=tuple(grammar.choice(value, _ENTITLEMENTS, "--allow") for value in args.allow),
         cache_namespace=arguments.get("BUILDKIT_CACHE_MOUNT_NS", ""),
-        memory=_size(args.memory, "--memory"),
-        memory_swap=-1 if args.memory_swap == "-1" else _size(args.memory_swap, "--memory-swap"),
+        memory=memory,
+        memory_swap=swap,
         cpus=_cpus(args.cpus),
     )
 
@@ -119,6 +128,10 @@ def _fields(value: str, option: str, synonyms: Mapping[str, str], known: Iterabl
 
 def _size(value: str | None, option: str) -> int:
     return grammar.size(value, option) if value else 0
+
+
+def _swap(value: str | None) -> int:
+    return -1 if value == "-1" else _size(value, "--memory-swap")
 
 
 def _cpus(value: str | None) -> float:

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 # What a command can find out about the options of its build, besides what it is not to depend on:
 # how much it may use, and which proxies and secrets it is given.
 _SEEN = (
-    *("add_host", "no_hosts", "dns", "dns_search", "dns_option"),
+    *("hostname", "add_host", "no_hosts", "dns", "dns_search", "dns_option"),
     *("cap_add", "cap_drop", "ulimits", "host_ulimits", "shm_size"),
 )
 
