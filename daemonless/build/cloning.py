@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import subprocess
+from urllib.parse import unquote
 
 from daemonless.build.gitrefs import GitRef
 from daemonless.build.trees import OPEN_DIRECTORY, PATH_DIRECTORY, Tree
@@ -22,6 +23,11 @@ _FULL = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _OPTIONS = (
     *("-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", "-c", "core.autocrlf=false"),
     *("-c", "advice.detachedHead=false", "-c", "init.defaultBranch=main", "-c", "submodule.recurse=false"),
+)
+# A credential helper (gitcredentials(7)) is a line of shell; it is asked to remember and forget, too.
+_HELPER = (
+    '!f() { test "$1" != get || '
+    'printf "username=%s\\npassword=%s\\n" "$DAEMONLESS_GIT_USER" "$DAEMONLESS_GIT_PASSWORD"; }; f'
 )
 _SETTINGS = {
     "GIT_TERMINAL_PROMPT": "0",
@@ -79,10 +85,11 @@ class _Git:
         self.name = redact_url(found.remote) if "://" in found.remote else printable(found.remote)
         self._program = program
         self._found = found
+        self._remote, credentials = _apart(found.remote)
         self._work = work
         kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
         ssh = {name: os.environ[name] for name in ("GIT_SSH", "GIT_SSH_COMMAND") if name in os.environ}
-        self._environment = {**kept, **ssh, **_SETTINGS}
+        self._environment = {**kept, **ssh, **_SETTINGS, **credentials}
 
     def run(self, *words: str, here: bool = True) -> str:
         """Run one command and return what it printed. Raises DaemonlessError."""
@@ -98,14 +105,14 @@ class _Git:
         if done.returncode:
             lines = done.stderr.strip().splitlines() or [f"git {words[0]} failed"]
             reason = next((line for line in lines if line.startswith(("fatal:", "error:"))), lines[-1])
-            reason = reason.replace(self._found.remote, self.name)  # it may hold a password
+            reason = reason.replace(self._found.remote, self.name)  # it may hold a token
             raise DaemonlessError(f"cannot fetch {self.name}: {printable(reason)}")
         return done.stdout
 
     def fetch(self) -> str:
         """Fetch what is wanted, with as little history as the server allows; return the commit's id."""
-        remote, ref = self._found.remote, self._found.ref
-        self.run("remote", "add", "origin", remote)
+        ref = self._found.ref
+        self.run("remote", "add", "origin", self._remote)
         for depth in (("--depth=1",), ()):  # a server of plain files has no shallow copies
             try:
                 self.run("fetch", "-q", "--no-tags", *depth, "origin", "--", ref or "HEAD")
@@ -141,6 +148,30 @@ class _Git:
         """Return the paths of the submodules that are checked out, and of theirs."""
         lines = self.run("submodule", "status", "--recursive").splitlines()
         return [line[1:].split(" ")[1] for line in lines if line[:1] not in ("", "-")]
+
+
+def _apart(remote: str) -> tuple[str, dict[str, str]]:
+    """Return an http(s) address without its user and password, and variables that have git know them.
+
+    So they are in no argument, which all users of the machine can read, nor in the repository, which may
+    become part of an image.
+    """
+    scheme, _, rest = remote.partition("://")
+    server, slash, path = rest.partition("/")
+    credentials, _, host = server.rpartition("@")
+    user, colon, password = credentials.partition(":")
+    if not colon or scheme not in ("http", "https"):
+        return remote, {}
+    key = f"credential.{scheme}://{host}.helper"
+    return f"{scheme}://{host}{slash}{path}", {
+        "DAEMONLESS_GIT_USER": unquote(user),
+        "DAEMONLESS_GIT_PASSWORD": unquote(password),
+        "GIT_CONFIG_COUNT": "2",
+        "GIT_CONFIG_KEY_0": key,
+        "GIT_CONFIG_VALUE_0": "",  # instead of the caller's
+        "GIT_CONFIG_KEY_1": key,
+        "GIT_CONFIG_VALUE_1": _HELPER,
+    }
 
 
 def _remove_pointer(top: int, path: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import shutil
 import stat
 import tarfile
 
@@ -228,6 +229,21 @@ def test_the_repository_itself_is_kept_when_asked(root, add, project):
     assert not (root / "without" / ".git").exists()
     assert (root / "with" / ".git" / "HEAD").exists() and (root / "query" / ".git" / "HEAD").exists()
     assert git(root / "with", "status", "--porcelain") == ""
+
+
+def test_a_password_is_in_no_argument_and_in_no_file(site, root, add, tmp_path, monkeypatch):
+    (tmp_path / "git").write_text(f'#!/bin/sh\necho "$@" >>{tmp_path}/log\nexec {shutil.which("git")} "$@"\n')
+    (tmp_path / "git").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    private = f"{site[1].replace('//', '//name:sesame@')}/smart/private/project.git"
+    add(private, "/with", keep_git_dir=True)
+    assert (root / "with" / "README").read_text() == "two"
+    assert "fetch" in (tmp_path / "log").read_text()
+    kept = [path for path in (root / "with" / ".git").rglob("*") if path.is_file()]
+    assert not [path for path in (*kept, tmp_path / "log") if b"sesame" in path.read_bytes()]
+    with pytest.raises(DaemonlessError, match=r"cannot fetch http://127") as caught:
+        add(private.replace("sesame", "another-one"), "/x")
+    assert "another-one" not in str(caught.value)
 
 
 def test_the_commit_can_be_asserted(site, root, add, project):
