@@ -145,6 +145,18 @@ CASES = [
     Wrong("bad-signal", FROM + "STOPSIGNAL NONESUCH\n", 2, ("NONESUCH",)),
     Wrong("bad-healthcheck", FROM + "HEALTHCHECK --interval=soon CMD x\n", 2, ("soon",)),
     Wrong("onbuild-of-onbuild", FROM + "ONBUILD ONBUILD RUN x\n", 2, ("ONBUILD",)),
+    Wrong("nul-in-a-line", FROM + "ENV A=a\0b\n", 2, ("NUL",)),
+    Wrong("nul-in-an-array", FROM + 'RUN ["true", "a\\u0000b"]\n', 2, ("NUL",)),
+    Wrong(
+        "directory-below-a-file", FROM + "WORKDIR /etc/passwd/x\n", 2, ("/etc/passwd/x", "Not a directory")
+    ),
+    Wrong("directory-with-a-long-name", FROM + f"WORKDIR /{'a' * 300}\n", 2, ("too long",)),
+    Wrong(
+        "mount-with-a-long-name",
+        FROM + f"RUN --mount=type=tmpfs,target=/{'a' * 300} true\n",
+        2,
+        ("too long",),
+    ),
     Wrong("escape-that-is-none", f"# escape=x\n{FROM}", 1, ("escape",)),
     Wrong("bad-tag", FROM, 0, ("Not Valid",), ("--tag", "Not Valid")),
     Wrong("bad-jobs", FROM + "RUN true\n", 0, ("--jobs",), ("--jobs", "-1")),

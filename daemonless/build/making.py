@@ -179,25 +179,33 @@ def _directory_maker(
 
     def fill() -> Filled:
         root_fd = mount_writable(lowers, directory)
-        path = os.fsencode(work.path)
-        missing = []
-        while path.strip(b"/") and not _is_there(root_fd, path):
-            missing.append(path)
-            path = path.rstrip(b"/").rpartition(b"/")[0]
         try:
-            os.close(make_directories(root_fd, os.fsencode(work.path)))
-        except NotADirectoryError:
-            raise DaemonlessError(f"{printable(work.path)} is not a directory") from None
+            made = _make_missing(root_fd, os.fsencode(work.path))
+        except OSError as error:
+            raise DaemonlessError(
+                f"cannot make the directory {printable(work.path, 60)}: {error.strerror}"
+            ) from None
         user = config["config"].get("User") or ""
-        if missing and user:
+        if made and user:
             uid, gid = resolve_owner(root_fd, user)
-            for made in missing:
-                fd = open_in_root(root_fd, made, os.O_RDONLY | os.O_DIRECTORY)
+            for path in made:
+                fd = open_in_root(root_fd, path, os.O_RDONLY | os.O_DIRECTORY)
                 os.fchown(fd, uid, gid)
                 os.close(fd)
         return Filled()
 
     return fill
+
+
+def _make_missing(root_fd: int, path: bytes) -> list[bytes]:
+    """Make a directory and those above it; return the paths of the ones that were not there."""
+    missing = []
+    above = path
+    while above.strip(b"/") and not _is_there(root_fd, above):
+        missing.append(above)
+        above = above.rstrip(b"/").rpartition(b"/")[0]
+    os.close(make_directories(root_fd, path))
+    return missing
 
 
 def _is_there(root_fd: int, path: bytes) -> bool:

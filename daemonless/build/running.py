@@ -193,7 +193,10 @@ def _make_mount_points(job: RunJob, spec: Any, mounts: RunMounts) -> None:
                 is_directory = destination not in mounts.files
             else:
                 is_directory = mount["type"] != "bind" or os.path.isdir(mount["source"])
-            os.close(open_target(points, os.fsencode(destination), is_directory=is_directory))
+            try:
+                os.close(open_target(points, os.fsencode(destination), is_directory=is_directory))
+            except OSError as error:
+                raise SetupFailed(f"cannot mount on {printable(destination, 60)}: {error.strerror}") from None
     finally:
         os.close(points)
 

@@ -207,6 +207,8 @@ class _Evaluation:
         argv = settings.in_shell(self.config, instruction, args)
         if not argv:
             raise UsageError("RUN has no command")
+        if any("\0" in word for word in argv):  # of JSON, or a here-document
+            raise UsageError("the command has a NUL in it")
         variables = self._variables
         env = {**variables, **{k: v for k, v in self.arguments.items() if k not in variables}}
         mounts = tuple(

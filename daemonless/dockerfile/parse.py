@@ -223,6 +223,8 @@ class _Reader:
             line.encode()
         except UnicodeEncodeError:
             raise self.mistake("it is not UTF-8", "", first, self._at) from None
+        if "\0" in line:
+            raise self.mistake("it has a NUL in it", "", first, self._at)
         line = line.strip(_BLANKS)
         written = _first_word(line)
         keyword = written.upper()
