@@ -65,6 +65,31 @@ def test_the_words_for_one_platform(cli: Cli, place: Path) -> None:
     assert "several platforms" in cli("build", *several, str(place), status=125).stderr
 
 
+def test_annotations_of_images_and_their_list(cli: Cli, place: Path) -> None:
+    given = [f"--annotation={value}" for value in ("a=1", "manifest:b=2", "manifest[linux/arm64]:c=3")]
+    built = cli("build", "--quiet", "-t", "annotated", *given, str(place)).stdout.strip()
+    assert json.loads(cli.inspect("annotated", "{{json .Annotations}}")) == {"a": "1", "b": "2"}
+    refused = cli("build", "--annotation=index:d=4", str(place), status=125).stderr
+    assert "this is a build of one" in refused
+    assert (
+        "no annotations" in cli("build", "--annotation=index-descriptor:e=5", str(place), status=125).stderr
+    )
+    cli("rmi", built)
+    both = ("--platform", "linux/amd64,linux/arm64", "--annotation=index,manifest:d=4")
+    cli("build", "--quiet", "-t", "annotated", *given, *both, str(place))
+    found = json.loads(cli("manifest", "inspect", "annotated").stdout)
+    assert found["annotations"] == {"d": "4"}
+    blobs = cli.root / "images" / "blobs" / "sha256"
+    manifests = [
+        json.loads((blobs / each["digest"].partition(":")[2]).read_text()) for each in found["manifests"]
+    ]
+    assert [each["annotations"] for each in manifests] == [
+        {"a": "1", "b": "2", "d": "4"},
+        {"a": "1", "b": "2", "c": "3", "d": "4"},
+    ]
+    cli("manifest", "rm", "annotated")
+
+
 def test_files_for_several_platforms(cli: Cli, place: Path, tmp_path: Path) -> None:
     both = ("--platform", "linux/amd64,linux/arm64/v8")
     before = cli("images", "--all", "--quiet").stdout

@@ -11,6 +11,7 @@ from daemonless.actions.build_caches import Caches
 from daemonless.actions.build_results import forget, tell
 from daemonless.actions.create import find_image, have_layers
 from daemonless.actions.names import new_reference
+from daemonless.build.annotations import annotations_of
 from daemonless.build.building import Builder
 from daemonless.build.contexts import open_context, parse_named
 from daemonless.build.lookup import StepCache
@@ -65,6 +66,11 @@ def main(args: Args) -> int:
                 if built_list := build_list(args, platforms, lease, _build):
                     print(built_list.partition(":")[2])
                 return 0
+            if annotations_of(args.annotation, host_platform()).index:
+                raise UsageError(
+                    "--annotation index: is for a list of images, and this is a build of one",
+                    "leave index: out, or build for several platforms",
+                )
             built = _build(args, lease)
     except DockerfileError as error:
         excerpt = error.excerpt()
@@ -99,7 +105,8 @@ def _build(args: Args, lease: Lease, *, listed: bool = True) -> Finished | None:
     pull = _PULL.get(args.pull, args.pull)
     tags = tuple(new_reference(name) for name in args.tag)
     outputs = _outputs(args, tags)
-    caches = Caches(args, _arguments(args))
+    arguments = _arguments(args)
+    caches = Caches(args, arguments)
     id_map = load_id_map(os.getuid(), os.getgid())
     report = make_report("quiet" if args.quiet else args.progress)
     puller = args if report.is_for_people else Args({**vars(args), "quiet": True}, {})
@@ -120,12 +127,16 @@ def _build(args: Args, lease: Lease, *, listed: bool = True) -> Finished | None:
     with Workspace(args.paths.data) as workspace:
         staging = f"{workspace.path}/context"
         context = open_context(
-            args.context or ".", staging, file=args.file or "", ignore_file=args.ignorefile or ""
+            args.context or ".",
+            staging,
+            file=args.file or "",
+            ignore_file=args.ignorefile or "",
+            keep_git_dir=arguments.get("BUILDKIT_CONTEXT_KEEP_GIT_DIR", "") in ("1", "true"),
         )
         sources = Sources(context, named, staging, args.paths.cache)
         for line in context.warnings:
             report.warn(line)
-        request = _request(args, context).replace(
+        request = _request(args, context, arguments).replace(
             tags=outputs.tags if outputs else tags,
             listed=listed and (outputs is None or outputs.is_listed),
             is_one_of_many=not listed,
@@ -210,10 +221,9 @@ def _tell(args: Args, request: BuildRequest, checked: Checked, report: Report) -
         os.write(2, b"Check complete, no warnings found.\n")
 
 
-def _request(args: Args, context: Context) -> BuildRequest:
+def _request(args: Args, context: Context, arguments: dict[str, str]) -> BuildRequest:
     if args.timestamp and args.source_date_epoch:
         raise UsageError("--timestamp and --source-date-epoch cannot be used together")
-    arguments = _arguments(args)
     said = (
         args.source_date_epoch
         or arguments.get("SOURCE_DATE_EPOCH")
@@ -226,15 +236,16 @@ def _request(args: Args, context: Context) -> BuildRequest:
     elif said:
         epoch = clock.epoch_of(said, "SOURCE_DATE_EPOCH")
         times = Times(epoch=epoch) if args.rewrite_timestamp else None
+    platform = parse_platform(args.platform) if args.platform else host_platform()
     return BuildRequest(
         dockerfile=parse(context.dockerfile, os.path.basename(context.dockerfile_name)),
         target=args.target or "",
         arguments=tuple(arguments.items()),
-        platform=parse_platform(args.platform) if args.platform else host_platform(),
+        platform=platform,
         build_platform=host_platform(),
         overrides=_overrides(args),
         keep_history=not args.omit_history,
-        annotations=tuple(grammar.key_value(value, "--annotation") for value in args.annotation),
+        annotations=annotations_of(args.annotation, platform).manifest,
         format=args.format,
         squash="all" if args.squash_all else "new" if args.squash or not args.layers else "",
         use_cache=not args.no_cache and args.layers,

@@ -7,8 +7,9 @@ from daemonless.actions.args import Args
 from daemonless.actions.build_output import Outputs
 from daemonless.actions.build_results import tell
 from daemonless.actions.names import new_reference
+from daemonless.build.annotations import annotations_of
 from daemonless.build.progress import make_report
-from daemonless.errors import NotFound, Unsupported
+from daemonless.errors import NotFound, Unsupported, printable
 from daemonless.images.listing import add_members, create_list
 from daemonless.images.lists import new_document
 from daemonless.images.members import Choice, of_stored
@@ -74,15 +75,18 @@ def _listed(
     args: Args, store: ImageStore, members: list[Member], references: tuple[Reference, ...]
 ) -> ImageList:
     """Put the images on the list of --manifest, and on one with all these names, which replaces others."""
+    annotations = dict(annotations_of(args.annotation, host_platform()).index)
     if args.manifest:
         try:
             found, _ = add_members(store, store.find_list(args.manifest), members)
+            if annotations:
+                args.warn(f"{printable(args.manifest)} was there before, and keeps its annotations")
         except NotFound:
-            found = create_list(store, new_reference(args.manifest), new_document({}), members)
+            found = create_list(store, new_reference(args.manifest), new_document(annotations), members)
         if not references:
             return found
     first = references[0] if references else None
-    found = create_list(store, first, new_document({}), members, replace=first is not None)
+    found = create_list(store, first, new_document(annotations), members, replace=first is not None)
     for reference in references[1:]:
         store.tag(found, reference)
     for name in map(str, references) if references else ("",):

@@ -46,17 +46,19 @@ class NamedContext(Record):
     value: str
 
 
-def open_context(argument: str, staging: str, *, file: str = "", ignore_file: str = "") -> Context:
+def open_context(
+    argument: str, staging: str, *, file: str = "", ignore_file: str = "", keep_git_dir: bool = False
+) -> Context:
     """Open the build context that `argument` names, and find its Dockerfile: `file`, or the usual names.
 
     `staging` is a directory of the build's own, in which a context that is no directory is put.
     `file` may be "-" or an address. A path is looked for as the command sees it, then in the context;
-    of a context from elsewhere it is one in it. Raises NotFound, UsageError, InvalidData, what
-    `daemonless.build.fetching` raises, OSError.
+    of a context from elsewhere it is one in it. `keep_git_dir` leaves a repository its .git.
+    Raises NotFound, UsageError, InvalidData, what `daemonless.build.fetching` raises, OSError.
     """
     if argument == "-" and file == "-":
         raise UsageError("the Dockerfile and the context cannot both be standard input")
-    opened = _open(argument, staging, dockerfile_expected=not file)
+    opened = _open(argument, staging, dockerfile_expected=not file, keep_git_dir=keep_git_dir)
     tree = opened.tree
     inside = opened.is_foreign
     try:
@@ -126,12 +128,12 @@ def open_named(context: NamedContext, staging: str) -> tuple[Tree, str]:
     return tree, opened.directory
 
 
-def _open(argument: str, staging: str, *, dockerfile_expected: bool) -> Opened:
+def _open(argument: str, staging: str, *, dockerfile_expected: bool, keep_git_dir: bool = False) -> Opened:
     if os.path.isdir(argument):
         directory = os.path.abspath(argument)
         return Opened(open_tree(directory), directory, is_foreign=False)
     opened: Opened | None = _elsewhere().open_elsewhere(
-        argument, staging, dockerfile_expected=dockerfile_expected
+        argument, staging, dockerfile_expected=dockerfile_expected, keep_git_dir=keep_git_dir
     )
     if opened is None:
         raise _no_directory(argument)

@@ -35,7 +35,9 @@ def dockerfile_at(url: str) -> bytes:
     return open_url(url).read_all(MAX_FILE, "the Dockerfile")
 
 
-def open_elsewhere(argument: str, staging: str, *, dockerfile_expected: bool) -> Opened | None:
+def open_elsewhere(
+    argument: str, staging: str, *, dockerfile_expected: bool, keep_git_dir: bool
+) -> Opened | None:
     """Open a context that is no directory of this machine; None if it is nothing else either."""
     repository = parse_git(argument, short=True)
     if argument == "-":
@@ -43,8 +45,7 @@ def open_elsewhere(argument: str, staging: str, *, dockerfile_expected: bool) ->
         return _from_stream(reader(0), staging, "standard input", dockerfile_expected=dockerfile_expected)
     if repository is not None:
         make_private_directory(staging)
-        keep = repository.keep_git_dir or os.environ.get("BUILDKIT_CONTEXT_KEEP_GIT_DIR", "") in ("1", "true")
-        tree = clone(repository, staging, keep_git_dir=keep)
+        tree = clone(repository, staging, keep_git_dir=keep_git_dir or bool(repository.keep_git_dir))
         below = f"/{repository.subdirectory}" if repository.subdirectory else ""
         return Opened(tree.replace(name="the context", identity=""), f"{staging}/files{below}")
     if argument.startswith(_URLS):

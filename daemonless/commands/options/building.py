@@ -124,7 +124,7 @@ Annotation = Annotated[
     typer.Option(
         "--annotation",
         metavar="KEY=VALUE",
-        help="Annotate the image's manifest; repeatable.",
+        help="Annotate the image's manifest, or with index: before the key the list of several; repeatable.",
         rich_help_panel=_IMAGE,
     ),
 ]

@@ -257,6 +257,11 @@ def test_a_repository_as_the_context(site, opened):
     assert found.tree.hides("x")
 
 
+def test_a_repository_with_its_history(site, opened):
+    found = opened(f"{site}/smart/project.git", file="sub/Dockerfile", keep_git_dir=True)
+    assert names(found) == {"sub", ".dockerignore", ".git"}
+
+
 def test_a_directory_of_a_repository(site, opened):
     found = opened(f"{site}/smart/project.git#main:sub")
     assert names(found) == {"Dockerfile"} and os.listdir(found.directory) == ["Dockerfile"]
