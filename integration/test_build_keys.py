@@ -97,3 +97,16 @@ def test_what_has_one_owner_for_lack_of_others(cli: Cli, place: Path, image: str
     subprocess.run([*outside, *build], env=single.environment(), timeout=60, check=True, capture_output=True)
     found = shown(cli, place, "--cache-from", cache.format("src"), command=("stat", "-c", "%u:%g", "/file"))
     assert found == "7:8"
+
+
+def test_a_layer_that_two_images_have(fresh: Cli, place: Path, image: str) -> None:
+    """In the place of a file, the kernel marks a directory as one that hides what it lies on."""
+    first = ["RUN touch /app", "RUN rm /app && mkdir /app && echo x >/app/file"]
+    second = ["RUN mkdir /app && echo y >/app/other", "RUN echo x >/app/file"]
+    layers = []
+    for lines in (first, second):
+        write(place, image, *lines)
+        built = fresh("build", "--quiet", "--timestamp=1000", *NONE, str(place)).stdout.strip()
+        layers.append(fresh("inspect", "--format", "{{json .RootFS.Layers}}", built).stdout.split('"')[-2])
+    assert layers[0] == layers[1]
+    assert fresh("run", "--rm", *NONE, built, "ls", "/app").lines == ["file", "other"]

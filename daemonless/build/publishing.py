@@ -118,7 +118,7 @@ class Publisher:
             if times:
                 _set_times(top_fd, times)
             below_fd = mount_layers(lowers, f"{directory}/rootfs")
-            layer = LayerWriter(descriptor_sink(write_end), top_fd, below_fd, frozenset())
+            layer = LayerWriter(descriptor_sink(write_end), top_fd, below_fd, becomes_layer=True)
             layer.write()
             return {
                 "omitted": layer.omitted.lines(),

@@ -24,16 +24,25 @@ _IMPLIED_ROOT = (0o755, 0, 0)  # mode and owner of a layer's root that has no en
 class LayerWriter(ArchiveWriter):
     """Writes the layer whose top directory is `top_fd`, above the merged view `below_fd` (-1: none).
 
-    `debris` are paths to leave out (layers.changes.left_by_mounts).
+    `debris` are paths to leave out (layers.changes.left_by_mounts). With `becomes_layer` the directory is
+    to be the unpacked layer, also of images that have other layers below it: it is made to hide nothing
+    there that the archive does not hide.
     """
 
     def __init__(
-        self, sink: Callable[[bytes], object], top_fd: int, below_fd: int, debris: frozenset[bytes]
+        self,
+        sink: Callable[[bytes], object],
+        top_fd: int,
+        below_fd: int,
+        debris: frozenset[bytes] = frozenset(),
+        *,
+        becomes_layer: bool = False,
     ) -> None:
         super().__init__(sink)
         self._top_fd = top_fd
         self._below_fd = below_fd
         self._debris = debris
+        self._becomes_layer = becomes_layer
 
     def write(self) -> None:
         """Write the whole archive."""
@@ -64,6 +73,8 @@ class LayerWriter(ArchiveWriter):
             below = lookup(self._below_fd, member)
             if below is not None and stat.S_ISDIR(below.st_mode):
                 self.write_member(_marker(member + b"/" + whiteout.OPAQUE))
+            elif self._becomes_layer:  # the kernel marks what has taken the place of a file, too
+                whiteout.remove_opaque(fd)
 
 
 def _marker(name: bytes) -> Entry:

@@ -68,6 +68,11 @@ def make_opaque(fd: int) -> None:
     os.setxattr(fd, "user.overlay.opaque", b"y")
 
 
+def remove_opaque(fd: int) -> None:
+    """Undo `make_opaque`. Raises OSError."""
+    os.removexattr(fd, "user.overlay.opaque")
+
+
 def is_opaque(fd: int) -> bool:
     """Return whether the directory `fd` hides what the lower layers have in it."""
     try:
