@@ -191,6 +191,8 @@ def _mount_from_json(entry: dict[str, Any]) -> MountArchive:
     name, about = entry["name"], entry["about"]
     if not (isinstance(name, str) and len(name) == 32 and is_hex(name) and isinstance(about, dict)):
         raise ValueError("a cache mount has no name")
+    if entry["id"] != about.get("id"):  # it would fill one that no step of the build asks for
+        raise ValueError("a cache mount has two ids")
     try:
         descriptor = parse_descriptor(entry["descriptor"], "a cache mount")
     except InvalidData as error:

@@ -108,6 +108,7 @@ def first_with_layer():
         (("steps", first_with_layer(), "layer", "descriptor", "size"), -1),
         (("mounts", 0, "name"), "../../../etc"),
         (("mounts", 0, "about"), []),
+        (("mounts", 0, "about"), {"id": "of another project"}),
         (("mounts", 0, "descriptor"), None),
     ],
 )
