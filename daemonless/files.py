@@ -84,7 +84,8 @@ def read_fd(fd: int, limit: int, *, what: str = "file") -> bytes:
         raise InvalidData(f"{what} is larger than {limit} bytes")
     parts = []
     offset = 0
-    while part := os.pread(fd, limit + 1 - offset, offset):
+    # What is asked for is allocated: no more than the file has, or than one that grows may get.
+    while part := os.pread(fd, min(max(status.st_size + 1 - offset, 1 << 16), limit + 1 - offset), offset):
         parts.append(part)
         offset += len(part)
         if offset > limit:

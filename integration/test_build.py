@@ -353,6 +353,28 @@ def test_the_network_of_run(cli: Cli, context: Context) -> None:
     assert "192.0.2.7" in cli("build", "--add-host", "there:192.0.2.7", str(hosts)).stderr
 
 
+def test_a_context_that_is_larger_than_memory(cli: Cli, context: Context) -> None:
+    place = context("FROM BASE\nCOPY large /large\n")
+    with (place / "large").open("wb") as file:
+        file.truncate(200 << 20)
+    command = ("prlimit", f"--as={110 << 20}", cli.program, "build", "--network=none")
+    built = []
+    with subprocess.Popen(["tar", "-C", str(place), "-c", "."], stdout=subprocess.PIPE) as archive:
+        for words in ([str(place)], [str(place)], ["--no-cache", "-"]):  # read, known, and from a pipe
+            done = subprocess.run(
+                [*command, *words],
+                stdin=archive.stdout,
+                capture_output=True,
+                env=cli.environment(),
+                timeout=60,
+            )
+            assert done.returncode == 0, done.stderr
+            built.append(done.stdout.decode().strip())
+    assert built[0] == built[1]
+    for image in set(built):
+        cli("rmi", image)
+
+
 def test_contexts_of_every_kind(cli: Cli, context: Context, tmp_path: Path) -> None:
     place = context("FROM BASE\nCOPY f /f\nCOPY --from=other g /g\nRUN cat /f /g\n", f="of-f\n", hidden="x")
     other = tmp_path / "other"

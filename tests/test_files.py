@@ -2,6 +2,7 @@ import errno
 import multiprocessing
 import os
 import resource
+import tracemalloc
 
 import pytest
 
@@ -36,6 +37,16 @@ def test_failed_write_keeps_the_old_file_and_no_temporary(tmp_path):
     assert child.exitcode == 0
     assert target.read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["state.json"]
+
+
+def test_read_file_needs_the_memory_of_the_file_only(tmp_path):
+    (tmp_path / "a").write_bytes(b"a" * 300_000)
+    tracemalloc.start()
+    try:
+        files.read_file(str(tmp_path / "a"), 1 << 30)
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_read_file_is_bounded_and_reads_regular_files_only(tmp_path):
