@@ -116,6 +116,10 @@ CASES = [
         files={"out": link("/etc")},
     ),
     Wrong("owner-without-a-name", FROM + "COPY --chown=nobodys src /s\n", 2, ("nobodys",)),
+    Wrong("owner-beyond-the-range", FROM + "COPY --chown=99999999 src /s\n", 2, ("99999999", "/etc/subuid")),
+    Wrong(
+        "working-directory-of-nobody", FROM + "USER 99999999\nWORKDIR /w\n", 3, ("99999999", "/etc/subuid")
+    ),
     Wrong("bad-mode", FROM + "COPY --chmod=rw src /s\n", 2, ("rw",)),
     Wrong("command-fails", FROM + "RUN echo before; echo why >&2; exit 42\n", 2, ("42",), status=42),
     Wrong("command-is-killed", FROM + "RUN sh -c 'kill -9 $$'; exit $?\n", 2, ("137",), status=137),

@@ -83,7 +83,7 @@ def test_a_mounted_directory_with_the_name_of_a_pattern(cli: Cli, place: Path, i
 def test_what_has_one_owner_for_lack_of_others(cli: Cli, place: Path, image: str, tmp_path: Path) -> None:
     """The cache of somebody without subordinate ids, who can give a file to nobody else."""
     (place / "file").write_text("")
-    write(place, image, "COPY --chown=7:8 file /file")
+    write(place, image, "COPY --chown=7:8 file /file", "USER 7:8", "WORKDIR /w")
     empty = tmp_path / "empty"
     empty.touch()
     cache = f"type=local,{{}}={tmp_path}/cache"
@@ -95,8 +95,10 @@ def test_what_has_one_owner_for_lack_of_others(cli: Cli, place: Path, image: str
     build = (single.program, "build", "--quiet", *NONE, "--cache-to", cache.format("dest"), str(place))
     outside = ("unshare", "--map-root-user", "--mount", "sh", "-c", script, "sh")
     subprocess.run([*outside, *build], env=single.environment(), timeout=60, check=True, capture_output=True)
-    found = shown(cli, place, "--cache-from", cache.format("src"), command=("stat", "-c", "%u:%g", "/file"))
-    assert found == "7:8"
+    found = shown(
+        cli, place, "--cache-from", cache.format("src"), command=("stat", "-c", "%u:%g", "/file", "/w")
+    )
+    assert found.split() == ["7:8", "7:8"]
 
 
 def test_a_layer_that_two_images_have(fresh: Cli, place: Path, image: str) -> None:

@@ -18,6 +18,7 @@ changes the umask of the process for its duration.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 
@@ -43,6 +44,7 @@ from daemonless.build.trees import (
 )
 from daemonless.errors import Conflict, DaemonlessError, printable
 from daemonless.files import write_all
+from daemonless.isolation.volumes import not_mapped
 from daemonless.layers import xattrs
 from daemonless.layers.incoming import reader
 from daemonless.layers.omitted import Omissions
@@ -91,6 +93,8 @@ def copy_into(
     try:
         copier.copy()
     except OSError as error:
+        if owner and error.errno == errno.EINVAL:
+            raise not_mapped(*owner) from error
         at = f" ({printable(error.filename, 60)})" if error.filename else ""
         raise DaemonlessError(
             f"cannot copy to {printable(work.destination, 60)}: {error.strerror}{at}"

@@ -28,6 +28,7 @@ from daemonless.images.leases import Lease
 from daemonless.isolation.mounts import make_directories
 from daemonless.isolation.task import Task, fork_plain
 from daemonless.isolation.userns import IdMap
+from daemonless.isolation.volumes import own
 from daemonless.record import Record
 
 TYPE_CHECKING = False
@@ -93,7 +94,8 @@ class Workshop:
             fill = self._copier(work, order, lowers)
         else:
             assert isinstance(work, WorkdirWork)
-            fill = _directory_maker(work, lowers, order.config, directory)
+            user = "" if self._id_map.is_single else order.config["config"].get("User") or ""
+            fill = _directory_maker(work, lowers, user, directory)
         return self._publisher.publish(directory, lowers, self._times_of(work), fill)
 
     def _now(self) -> int:
@@ -173,9 +175,9 @@ def make_places(directory: str, lowers: tuple[str, ...]) -> None:
 
 
 def _directory_maker(
-    work: WorkdirWork, lowers: tuple[str, ...], config: dict[str, Any], directory: str
+    work: WorkdirWork, lowers: tuple[str, ...], user: str, directory: str
 ) -> Callable[[], Filled]:
-    """Return what makes a working directory that is missing, for the image's user."""
+    """Return what makes a working directory that is missing, for a user if there is one."""
 
     def fill() -> Filled:
         root_fd = mount_writable(lowers, directory)
@@ -185,12 +187,11 @@ def _directory_maker(
             raise DaemonlessError(
                 f"cannot make the directory {printable(work.path, 60)}: {error.strerror}"
             ) from None
-        user = config["config"].get("User") or ""
         if made and user:
             uid, gid = resolve_owner(root_fd, user)
             for path in made:
                 fd = open_in_root(root_fd, path, os.O_RDONLY | os.O_DIRECTORY)
-                os.fchown(fd, uid, gid)
+                own(fd, uid, gid)
                 os.close(fd)
         return Filled()
 

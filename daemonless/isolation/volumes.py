@@ -137,10 +137,15 @@ def own(file: int | str, uid: int, gid: int) -> None:
     except OSError as error:
         if error.errno != _EINVAL:
             raise
-        raise SetupFailed(
-            f"a file cannot be given to {uid}:{gid}: the id is not mapped into the container",
-            "the range of /etc/subuid or /etc/subgid ends below it",
-        ) from error
+        raise not_mapped(uid, gid) from error
+
+
+def not_mapped(uid: int, gid: int) -> SetupFailed:
+    """Return the error for ids of the container that a file cannot have."""
+    return SetupFailed(
+        f"a file cannot be given to {uid}:{gid}: the id is not mapped into the container",
+        "the range of /etc/subuid or /etc/subgid ends below it",
+    )
 
 
 def _open_below(data: int, path: bytes) -> int:
