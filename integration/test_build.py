@@ -336,6 +336,36 @@ def test_a_name_is_not_the_beginning_of_an_id(cli: Cli, context: Context) -> Non
     cli("rmi", f"localhost/{built[:3]}")
 
 
+def test_the_resolver_of_run(cli: Cli, context: Context) -> None:
+    place = context("FROM BASE\nRUN cat /etc/resolv.conf; cat /etc/hosts || echo no hosts\n")
+    options = ("--dns=192.0.2.53", "--dns-search=example.org", "--dns-option=ndots:3", "--no-hosts")
+    shown = cli("build", *options, str(place)).stderr
+    for line in ("nameserver 192.0.2.53", "search example.org", "options ndots:3", "no hosts"):
+        assert f" {line}\n" in shown, shown
+
+
+def test_the_steps_of_some_stages_are_made_anew(cli: Cli, context: Context) -> None:
+    place = context("FROM BASE AS a\nRUN touch /a\nFROM a AS b\nRUN touch /b\nFROM b\nRUN touch /c\n")
+    build = ("build", "--timestamp", "1000", str(place))  # what is made again is what it was
+    cli(*build)
+    for given, made in (("a", "/a"), ("b", "/b"), ("2", "/c")):
+        ends = steps(cli(*build, "--no-cache-filter", given).stderr)
+        assert ends.pop(f"RUN touch {made}") == "DONE"
+        assert list(ends.values()) == ["CACHED", "CACHED"]
+
+
+def test_files_keep_their_times_if_that_is_wanted(cli: Cli, context: Context) -> None:
+    place = context("FROM BASE\nRUN touch -d @1600000000 /old; touch /new; stat -c %Y /new >/seen\n")
+    epoch = ("--source-date-epoch", "1700000000")
+    look = ("run", "--rm", "--network=none")
+    for option, is_changed in (("--rewrite-timestamp", True), ("--rewrite-timestamp=false", False)):
+        built = cli("build", "--quiet", *epoch, option, str(place)).stdout.strip()
+        seen = cli(*look, built, "cat", "/seen").stdout.strip()
+        times = cli(*look, built, "stat", "-c", "%Y", "/old", "/new").lines
+        assert times == ["1600000000", "1700000000" if is_changed else seen]
+        assert cli.inspect(built, "{{.Created}}").startswith("2023-11-14T22:13:20")
+
+
 def test_the_host_name_of_run(cli: Cli, context: Context) -> None:
     place = context("FROM BASE\nRUN echo $(hostname).\n")
     assert " buildkitsandbox.\n" in cli("build", str(place)).stderr

@@ -57,6 +57,13 @@ def test_squashed_layers_of_another_time(cli: Cli, place: Path, image: str) -> N
     [
         ("--ulimit", "ulimit -n", {"nofile=100:100": "100", "nofile=200:200": "200"}),
         ("--shm-size", "df -k /dev/shm | awk 'NR>1 {print $2}'", {"1m": "1024", "2m": "2048"}),
+        ("--cap-drop", "awk '/^CapBnd/ {print $2}' /proc/self/status", {"all": "0" * 16}),
+        (
+            "--cap-add",
+            "awk '/^CapBnd/ {print substr($2, 9)}' /proc/self/status",
+            {"SYS_TIME": "820405fb", "NET_ADMIN": "800415fb"},
+        ),
+        ("--device", "ls /dev | grep of-host", {f"/dev/zero:/dev/of-host-{n}": f"of-host-{n}" for n in "12"}),
         (
             "--security-opt",
             "awk '/^NoNewPrivs/ {print $2}' /proc/self/status",

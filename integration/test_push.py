@@ -96,6 +96,10 @@ def test_a_registry_that_wants_credentials(pushing, private_registry):
     options = ("--cert-dir", str(certificates), "--retry", "0")
     assert pushing("push", *options, "--creds", "u:p", "app", name).lines[0].startswith("sha256:")
     assert pushing("push", "--tls-verify=false", "--creds", "u:p", "app", name).lines
+    build = ("build", "--quiet", "--network", "none", *options)
+    given = f"FROM {name}\nRUN true\n"
+    assert pushing(*build, "--pull", "--creds", "u:p", "-", input=given).lines
+    assert pushing(*build, "--pull", "-", input=given, status=125).stdout == ""
     wrong = pushing("push", *options, "--creds", "u:wrong", "app", name, status=125)
     assert wrong.stdout == "" and "wrong" not in wrong.stderr
     assert "Error: " in wrong.stderr
