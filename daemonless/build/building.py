@@ -7,16 +7,16 @@ from hashlib import sha256
 from daemonless import clock, jsonio
 from daemonless.build.chores import perform
 from daemonless.build.finishing import Finished, finish
+from daemonless.build.keys import Keys
 from daemonless.build.lookup import Offer, StepCache
 from daemonless.build.origins import Origin
-from daemonless.build.owners import has_names
 from daemonless.build.planning import FROM, Plan, StageState, wanted_origins
 from daemonless.build.request import BuildRequest
 from daemonless.build.scheduling import Job, Scheduler
 from daemonless.build.steps import Made, Steps
 from daemonless.config import Paths
 from daemonless.dockerfile.document import DockerfileError
-from daemonless.dockerfile.steps import CopyWork, RunWork, Step
+from daemonless.dockerfile.steps import RunWork, Step
 from daemonless.errors import DaemonlessError, printable
 from daemonless.images.buildcache import CachedStep, StepLayer
 from daemonless.images.cachelist import INLINE, inline_steps
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from daemonless.build.report import Report, TaskName
-
-_KEY_VERSION = 1
 
 
 class Builder:
@@ -62,6 +60,9 @@ class Builder:
         self._steps = steps
         self._report = report
         self._cache = cache
+        self._keys = Keys(
+            str(request.platform), request.times, steps.settings, has_single_id=id_map.is_single
+        )
         self._unpacked = LayerStore(paths.data, id_map.key)
 
     def build(self) -> Finished:
@@ -160,11 +161,11 @@ class Builder:
         prepared = yield from self._steps.prepare(
             step, origins, lambda data: self._report.printed(task, data)
         )
-        keys = [self._key(state, step, prepared.content)]
+        keys = [self._keys.of_step(step, state.layers, prepared.content)]
         found = yield from self._known(state, keys[0], task)
         reader = self._steps.reader(step, prepared) if self._may_use_cache(state) else None
         if found is None and reader is not None:
-            keys.append(self._key(state, step, (yield self._job(task, reader))))
+            keys.append(self._keys.of_step(step, state.layers, (yield self._job(task, reader))))
             found = yield from self._known(state, keys[1], task)
         if found is not None:
             layer, created = found
@@ -240,7 +241,7 @@ class Builder:
 
     def _note(self, state: StageState, step: Step) -> None:
         """Take a step into account that changes only the config; the cache remembers when it was made."""
-        key = state.chain = self._key(state, step, "")
+        key = state.chain = self._keys.of_step(step, state.layers, chain=state.chain)
         cached = self._cache.find(key) if self._may_use_cache(state) else None
         created = self._now()
         if isinstance(cached, CachedStep) and self._request.epoch is None:
@@ -252,34 +253,6 @@ class Builder:
     def _may_use_cache(self, state: StageState) -> bool:
         names = (state.stage.name, str(state.stage.index))
         return self._request.use_cache and not any(name in self._request.uncached_stages for name in names)
-
-    def _key(self, state: StageState, step: Step, content: str) -> str:
-        """Return the key of a step: a digest of all that its result depends on.
-
-        That is the layers below, the instruction as it was evaluated, and the files it takes. COPY --link
-        depends on no layer, unless one of them says whose a name is; a step that makes none depends on
-        those before it, too.
-        """
-        work = step.work
-        is_apart = isinstance(work, CopyWork) and work.link and not has_names(work.chown)
-        return self._key_of(
-            str(self._request.platform),
-            [] if is_apart else [each.diff_id for each in state.layers],
-            step.key or step.created_by,
-            content,
-            self._steps.settings_key if isinstance(work, RunWork) else "",
-            self._form if work is not None else None,
-            state.chain if work is None else "",
-        )
-
-    @property
-    def _form(self) -> list[Any]:
-        """What the owners and times of the files in new layers depend on."""
-        times = self._request.times
-        return [self._id_map.is_single, [times.epoch, times.all] if times else None]
-
-    def _key_of(self, *parts: Any) -> str:
-        return sha256(jsonio.dumps([_KEY_VERSION, *parts]).encode("utf-8", "surrogateescape")).hexdigest()
 
     def _resolve(self, origin: Origin) -> Origin:
         """Return an origin with the layers it has by now, from the top."""
@@ -346,8 +319,7 @@ class Builder:
         if len(layers) < 2:
             return
         task = self._plan.new_task(f"[squash] {len(layers)} layers")
-        parts = [[layer.diff_id for layer in part] for part in (below, layers)]
-        key = self._key_of("squash", *parts, self._form)
+        key = self._keys.of_squash(below, layers)
         known = self._cache.find(key) if self._request.use_cache else None
         if isinstance(known, CachedStep) and known.layer:
             self._report.done(task, "CACHED")

@@ -6,6 +6,7 @@ import os
 
 from daemonless.build.trees import OPEN_FILE, open_directory, unreadable
 from daemonless.errors import Conflict, DaemonlessError, printable
+from daemonless.files import write_all
 from daemonless.isolation.copying import next_data
 
 TYPE_CHECKING = False
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from daemonless.build.selection import Directory
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_SMALL = 1 << 16  # bytes that are read at once; a larger file is copied by the kernel
 _PIECE = 1 << 24  # bytes the kernel is asked to copy at once
 _EXDEV, _EINVAL, _ENOSYS, _EOPNOTSUPP, _EBADF = 18, 22, 38, 95, 9
 _NO_COPY = frozenset((_EXDEV, _EINVAL, _ENOSYS, _EOPNOTSUPP, _EBADF))  # copy_file_range(2) cannot here
@@ -55,6 +57,19 @@ def make_room(dir_fd: int, name: str | bytes) -> None:
         os.unlink(name, dir_fd=dir_fd)
     except IsADirectoryError:
         raise Conflict(f"a file cannot take the place of the directory {printable(name)}") from None
+
+
+def copy_content(reader: int, writer: int, expected: os.stat_result) -> os.stat_result:
+    """Copy a file that had this status when it was selected; return the one that it has now."""
+    size = expected.st_size
+    if size <= _SMALL:
+        data = os.read(reader, size) if size else b""
+        write_all(writer, data)
+        if len(data) < size:
+            copy_data(reader, writer, size, len(data))
+    else:
+        copy_sparse(reader, writer, size, dense=expected.st_blocks * 512 >= size)
+    return os.fstat(reader)
 
 
 def copy_sparse(reader: int, writer: int, size: int, *, dense: bool) -> None:

@@ -24,8 +24,7 @@ import stat
 
 from daemonless.build.archives import is_unpacked, open_root_file, unpack
 from daemonless.build.contents import (
-    copy_data,
-    copy_sparse,
+    copy_content,
     create,
     make_room,
     open_file,
@@ -57,7 +56,6 @@ if TYPE_CHECKING:
     from daemonless.dockerfile.steps import CopyWork
 
 _INLINE_MODE = 0o644
-_SMALL = 1 << 16  # bytes that are read at once; a larger file is copied by the kernel
 
 
 class Copied(Record):
@@ -358,15 +356,7 @@ class _Copier:
         self, reader: int, writer: int, expected: os.stat_result, directory: Directory, base: str
     ) -> None:
         """Copy a file's content, and note if it is not what was selected."""
-        size = expected.st_size
-        if size <= _SMALL:
-            data = os.read(reader, size) if size else b""
-            write_all(writer, data)
-            if len(data) < size:
-                copy_data(reader, writer, size, len(data))
-        else:
-            copy_sparse(reader, writer, size, dense=expected.st_blocks * 512 >= size)
-        after = os.fstat(reader)
+        after = copy_content(reader, writer, expected)
         if not is_same(expected, after):
             if not stat.S_ISREG(after.st_mode):
                 raise replaced(directory, base)

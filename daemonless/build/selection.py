@@ -17,18 +17,11 @@ from __future__ import annotations
 import os
 import stat
 
-from daemonless.build.trees import (
-    OPEN_DIRECTORY,
-    Tree,
-    open_directory,
-    read_link,
-    resolve,
-    status,
-    unreadable,
-)
+from daemonless.build.missing import missing
+from daemonless.build.trees import Tree, list_directory, resolve, status
 from daemonless.dockerfile.ignore import IgnoreMatcher, parse_ignore
 from daemonless.dockerfile.patterns import compiled, is_pattern
-from daemonless.errors import DaemonlessError, NotFound, UsageError, printable
+from daemonless.errors import UsageError, printable
 from daemonless.layers.omitted import Omissions
 
 TYPE_CHECKING = False
@@ -42,7 +35,6 @@ _LEFT_OUT = {
     stat.S_IFCHR: "device nodes were left out",
     stat.S_IFBLK: "device nodes were left out",
 }
-_MAX_COMPARED = 5000  # names in a directory that a misspelt one is compared with
 
 
 class Directory:
@@ -191,7 +183,7 @@ def _add_path(selection: Selection, filter_: _Filter, source: str) -> None:
     path = "/".join(_clean(source))
     root = _root(selection, filter_, path)
     if root is None:
-        raise _missing(filter_.tree, source, path)
+        raise missing(filter_.tree, source, path)
     selection.roots.append(root)
 
 
@@ -218,7 +210,7 @@ def _add_with_parents(selection: Selection, tree: Tree, source: str, excluded: I
     if is_pattern(source):
         selection.unmatched.append(source)
     else:
-        raise _missing(tree, source, source)
+        raise missing(tree, source, source)
 
 
 def _add_fetched(selection: Selection, tree: Tree, filter_: _Filter) -> None:
@@ -283,7 +275,7 @@ def _read(selection: Selection, filter_: _Filter, directory: Directory, index: i
     inner = []
     in_tree = directory.source + "/" if directory.source else ""
     below_source = directory.path + "/" if directory.path else ""
-    for name, found in _list(filter_.tree, directory.source):
+    for name, found in list_directory(filter_.tree.fd, directory.source):
         path, below = in_tree + name, below_source + name
         taken = filter_.is_plain or filter_.takes(path, below)
         if stat.S_ISDIR(found.st_mode):
@@ -294,30 +286,6 @@ def _read(selection: Selection, filter_: _Filter, directory: Directory, index: i
     return inner
 
 
-def _list(tree: Tree, path: str) -> list[tuple[str, os.stat_result]]:
-    """Return name and status of all that is in a directory, sorted by name."""
-    try:
-        fd = open_directory(tree.fd, path, OPEN_DIRECTORY)
-    except PermissionError as error:
-        raise unreadable(path, error) from None
-    except OSError as error:
-        raise DaemonlessError(f"{printable(path)} was replaced while it was being read") from error
-    try:
-        found = []
-        with os.scandir(fd) as entries:
-            for entry in entries:
-                try:
-                    found.append((entry.name, entry.stat(follow_symlinks=False)))
-                except FileNotFoundError:
-                    continue  # gone meanwhile, as a temporary file is
-    except PermissionError as error:
-        raise unreadable(path, error) from None
-    finally:
-        os.close(fd)
-    found.sort()
-    return found
-
-
 def _is_copied(selection: Selection, source: str, found: os.stat_result) -> bool:
     text = _LEFT_OUT.get(stat.S_IFMT(found.st_mode))
     if text:
@@ -325,7 +293,7 @@ def _is_copied(selection: Selection, source: str, found: os.stat_result) -> bool
     return text is None
 
 
-# --- patterns and misspellings ----------------------------------------------------------------
+# --- patterns ----------------------------------------------------------------------------------
 
 
 def _places(tree: Tree, parts: list[str]) -> list[str]:
@@ -345,7 +313,7 @@ def _places(tree: Tree, parts: list[str]) -> list[str]:
             if tree.hides(path) and not tree.may_show_below(path):
                 continue
             before = path + "/" if path else ""
-            following += [before + name for name, _ in _list(tree, path) if matches(name)]
+            following += [before + name for name, _ in list_directory(tree.fd, path) if matches(name)]
         found = following
     return found
 
@@ -355,53 +323,3 @@ def _component(part: str) -> Callable[[str], bool]:
         return compiled(part, deep=False)
     except ValueError:
         raise UsageError(f"syntax error in the pattern {printable(part)!r}", "write [ as \\\\[") from None
-
-
-def _missing(tree: Tree, source: str, path: str) -> NotFound:
-    """Return the error of a source that is not there, with what it may be misspelt from."""
-    where = f"no such file in {tree.name}: {printable(source)!r}"
-    resolved = resolve(tree.fd, path)
-    if status(tree.fd, resolved) is not None:
-        return NotFound(
-            f"{where} (.dockerignore excludes it)", "take it out of .dockerignore, or re-include it with !"
-        )
-    parts = path.split("/")
-    for name in ("/".join(parts[: count + 1]) for count in range(len(parts))):
-        target = read_link(tree.fd, name)
-        if target is not None and status(tree.fd, resolve(tree.fd, name)) is None:
-            return NotFound(
-                f"{where}: {printable(name)} is a link to {printable(target)}",
-                f"links lead to what is in {tree.name} only",
-            )
-    import difflib  # noqa: PLC0415 - for a misspelt name only
-
-    known = ""
-    for part in resolved.split("/"):
-        inner = f"{known}/{part}" if known else part
-        if status(tree.fd, inner) is None:
-            names = [name for name, _ in _visible(tree, known)][:_MAX_COMPARED]
-            near = difflib.get_close_matches(part, names, 1, 0.5)
-            same = [name for name in names if name.lower() == part.lower()]
-            for name in (same or near)[:1]:
-                shown = printable(f"{known}/{name}" if known else name)
-                return NotFound(f"{where} (did you mean {shown!r}?)")
-            break
-        known = inner
-    if source.startswith("../"):
-        return NotFound(
-            where, f"nothing above {tree.name} can be had; --build-context names other directories"
-        )
-    if not (tree.owners or _visible(tree, "")):
-        return NotFound(
-            f"{where} (it is empty)", "with a Dockerfile on standard input, give it files: -f - DIRECTORY"
-        )
-    return NotFound(where)
-
-
-def _visible(tree: Tree, path: str) -> list[tuple[str, os.stat_result]]:
-    """Return what of a directory .dockerignore does not hide; nothing if it is no directory."""
-    at = status(tree.fd, path)
-    if at is None or not stat.S_ISDIR(at.st_mode):
-        return []
-    before = path + "/" if path else ""
-    return [(name, found) for name, found in _list(tree, path) if not tree.hides(before + name)]

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 
-from daemonless import jsonio
 from daemonless import syscalls as sc
 from daemonless.build.cachemounts import cache_id
 from daemonless.build.digests import digest_selection
@@ -35,14 +34,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
     from typing import Any
-
-
-# What a command can find out about the options of its build, besides what it is not to depend on:
-# how much it may use, and which proxies and secrets it is given.
-_SEEN = (
-    *("hostname", "add_host", "no_hosts", "dns", "dns_search", "dns_option"),
-    *("cap_add", "cap_drop", "ulimits", "host_ulimits", "shm_size"),
-)
 
 
 class Prepared(Record):
@@ -90,29 +81,16 @@ class Steps:
         self._directory = directory
         self._lease = lease
         self._sources = sources
-        self._settings = settings
+        self.settings = settings
         self._times = times
         self._count = 0
-
-    @property
-    def settings_key(self) -> str:
-        """What of the options the result of a RUN depends on."""
-        request = self._settings.request
-        parts = (request.security, *request.mounts, *request.devices)
-        return jsonio.dumps(
-            [
-                request.network.mode,
-                [getattr(request, name) for name in _SEEN],
-                [part.as_dict() for part in parts],
-            ]
-        )
 
     def cache_mounts(self, step: Step) -> list[str]:
         """Return the ids of a step's cache mounts, as CacheStore has them."""
         if not isinstance(step.work, RunWork):
             return []
         caches = (mount for mount in step.work.mounts if mount.type == "cache")
-        return [cache_id(mount, self._settings.cache_namespace) for mount in caches]
+        return [cache_id(mount, self.settings.cache_namespace) for mount in caches]
 
     def prepare(
         self, step: Step, origins: Mapping[str, Origin], printed: Callable[[bytes], None]
@@ -151,7 +129,7 @@ class Steps:
 
             def start(_: int, source: str = source, directory: str = directory) -> Task:
                 return Task(
-                    lambda: fetching.fetch_into(source, work, directory, self._settings.secrets), fork_plain
+                    lambda: fetching.fetch_into(source, work, directory, self.settings.secrets), fork_plain
                 )
 
             told = yield Job(start=start, output=printed)
@@ -207,7 +185,7 @@ class Steps:
         from daemonless.build import making  # noqa: PLC0415 - a build that makes nothing saves 40 ms
 
         workshop = making.Workshop(
-            self._paths, self._id_map, self._lease, self._sources, self._settings, self._times
+            self._paths, self._id_map, self._lease, self._sources, self.settings, self._times
         )
         order = making.Order(
             step=step,
@@ -260,7 +238,7 @@ class Steps:
             work=work,
             config=config,
             layers=layers,
-            base=self._settings.request,
+            base=self.settings.request,
             upper=upper,
             warn=warn,
         )

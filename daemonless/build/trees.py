@@ -111,6 +111,30 @@ def open_directory(root_fd: int, path: str, flags: int = PATH_DIRECTORY) -> int:
     return open_beneath(root_fd, os.fsencode(path) or b".", flags)
 
 
+def list_directory(root_fd: int, path: str) -> list[tuple[str, os.stat_result]]:
+    """Return name and status of all that is in a directory, sorted by name."""
+    try:
+        fd = open_directory(root_fd, path, OPEN_DIRECTORY)
+    except PermissionError as error:
+        raise unreadable(path, error) from None
+    except OSError as error:
+        raise DaemonlessError(f"{printable(path)} was replaced while it was being read") from error
+    try:
+        found = []
+        with os.scandir(fd) as entries:
+            for entry in entries:
+                try:
+                    found.append((entry.name, entry.stat(follow_symlinks=False)))
+                except FileNotFoundError:
+                    continue  # gone meanwhile, as a temporary file is
+    except PermissionError as error:
+        raise unreadable(path, error) from None
+    finally:
+        os.close(fd)
+    found.sort()
+    return found
+
+
 def unreadable(path: str, error: OSError) -> DaemonlessError:
     """Return the error of a file that may not be read."""
     return DaemonlessError(
