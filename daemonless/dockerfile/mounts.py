@@ -19,10 +19,19 @@ if TYPE_CHECKING:
 
 TYPES = ("bind", "cache", "tmpfs", "secret", "ssh")
 SHARING = ("shared", "private", "locked")
-_ALIASES = {"src": "source", "dst": "target", "destination": "target", "ro": "readonly", "rw": "readwrite"}
-_SWITCHES = ("readonly", "readwrite", "required")
+_ALIASES = {
+    "src": "source",
+    "dst": "target",
+    "destination": "target",
+    "ro": "readonly",
+    "rw": "readwrite",
+    "tmpfs-size": "size",  # buildah's, as the next one
+    "z": "relabel",
+}
+_SWITCHES = ("readonly", "readwrite", "required", "relabel")
 _FILES = ("mode", "uid", "gid")
-_COMMON = ("target", "source", "from", "id", "readonly", "readwrite")  # some are of no effect, as in BuildKit
+# some are of no effect, as in BuildKit; relabel, or z and Z, is for SELinux, whose labels RUN does without
+_COMMON = ("target", "source", "from", "id", "readonly", "readwrite", "relabel")
 _OPTIONS = {
     "bind": _COMMON,
     "cache": (*_COMMON, "sharing", *_FILES),

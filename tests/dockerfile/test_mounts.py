@@ -30,6 +30,10 @@ def mount(text: str, workdir: str = "/app") -> dict:
         ("target=/t,readwrite", {"type": "bind", "target": "/t", "source": "/"}),
         ("target=/t,ro=0", {"type": "bind", "target": "/t", "source": "/"}),
         ("type=bind", {"type": "bind", "target": "/app", "source": "/", **RO}),
+        ("target=/t,z", {"type": "bind", "target": "/t", "source": "/", **RO}),
+        ("type=cache,target=/c,Z", {"type": "cache", "target": "/c", "source": "/", "id": "/c"}),
+        ("target=/t,relabel=private", {"type": "bind", "target": "/t", "source": "/", **RO}),
+        ("type=tmpfs,target=/t,tmpfs-size=1m", {"type": "tmpfs", "target": "/t", "size": 1 << 20}),
         ("type=cache,target=/c", {"type": "cache", "target": "/c", "source": "/", "id": "/c"}),
         ("type=cache,target=c", {"type": "cache", "target": "/app/c", "source": "/", "id": "/app/c"}),
         (
