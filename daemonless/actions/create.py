@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from daemonless.images.store import Image
 
 
+_ATTEMPTS = 5  # at a pull whose image somebody else removes at once
+
+
 def main(args: Args) -> int:
     """Create a container and print its id."""
     container, _ = create(args, durable=True)
@@ -90,14 +93,25 @@ def find_image(args: Args, request: RunRequest) -> Image:
             if request.pull == "never":
                 raise
     if image is None or (request.pull != "never" and not is_for(image, wanted)):
-        image = store.resolve(in_child(lambda: _pull(args, request)))
+        image = _fetch(args, store, request)
     elif request.pull == "newer":
         try:
-            image = store.resolve(in_child(lambda: _pull(args, request)))
+            image = _fetch(args, store, request)
         except DaemonlessError as error:
             args.warn(f"{request.image} may not be the newest: {error.message}")
     check_platform(image, request.image, wanted)
     return image
+
+
+def _fetch(args: Args, store: ImageStore, request: RunRequest) -> Image:
+    """Pull the image and return it; again if somebody removed it the moment it was there."""
+    for _ in range(_ATTEMPTS):
+        digest = in_child(lambda: _pull(args, request))
+        try:
+            return store.resolve(digest)
+        except NotFound:
+            continue
+    raise NotFound(f"image {request.image} was removed as soon as it was pulled", "try again")
 
 
 def _wanted(request: RunRequest) -> Platform | None:

@@ -160,7 +160,8 @@ def _name_platform(error: CommandNotExecutable, paths: Paths, image_id: str) -> 
 def _lock_to_start(container: Container) -> Lock | None:
     """Take the container's lock; None if it lives already. Raises NotFound if it is removed meanwhile.
 
-    Whoever holds the lock for a moment only - to start, to end or to remove it - is waited for.
+    Whoever holds the lock for a moment only - to start, to end or to remove it - is waited for; on a disk
+    that stalls a moment can be long, and then it is an error that says so.
     """
     deadline = time.monotonic() + _PATIENCE
     while True:
@@ -168,8 +169,13 @@ def _lock_to_start(container: Container) -> Lock | None:
         if lock:
             return lock
         container.refresh()
-        if container.lives or time.monotonic() > deadline:
+        if container.lives:
             return None
+        if time.monotonic() > deadline:
+            raise DaemonlessError(
+                f"another command has been busy with container {container.name} for {_PATIENCE} s",
+                "try again",
+            )
         time.sleep(0.002)
 
 
