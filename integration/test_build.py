@@ -233,6 +233,21 @@ def test_the_same_digest_elsewhere_and_on_another_day(
     cli("rmi", "same")
 
 
+def test_where_the_date_may_come_from(cli: Cli, context: Context) -> None:
+    """An option comes before a build argument, and that before the environment."""
+    place = context("FROM BASE\nARG SOURCE_DATE_EPOCH\nRUN touch /f; echo $SOURCE_DATE_EPOCH >/seen\n")
+    variable, argument = {"SOURCE_DATE_EPOCH": "1700000000"}, ("--build-arg", "SOURCE_DATE_EPOCH=1600000000")
+    for options, year, seen in (
+        ((), "2023-11-14", ""),
+        (argument, "2020-09-13", "1600000000"),
+        ((*argument, "--source-date-epoch=1500000000"), "2017-07-14", "1600000000"),
+    ):
+        built = cli("build", "--quiet", *options, str(place), env=variable).stdout.strip()
+        assert cli.inspect(built, "{{.Created}}").startswith(year)
+        shown = cli("run", "--rm", "--network=none", built, "sh", "-c", "cat /seen; date -u -r /f +%F")
+        assert shown.stdout == f"{seen}\n{year}\n"
+
+
 def test_the_clock_of_that_test_is_another(fresh: Cli, context: Context) -> None:
     place = context("FROM BASE\nRUN true\n")
     env = {"LD_PRELOAD": str(CLOCK), "FAKETIME": "@2031-05-05 05:05:05"}

@@ -102,6 +102,44 @@ def test_what_is_not_there_is_said_with_its_line(cli: Cli, place: Path, image: s
         assert "Traceback" not in failed.stderr
 
 
+def test_an_agent_and_keys(cli: Cli, place: Path, image: str, tmp_path: Path) -> None:
+    write(place, "FROM BASE\nRUN --mount=type=ssh,id=git test -S $SSH_AUTH_SOCK && echo answers\n", image)
+    key, agent = tmp_path / "key", tmp_path / "agent"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True, timeout=20)
+    build = ("build", "--no-cache", "--network=none", str(place))
+    assert " answers\n" in cli(*build, "--ssh", f"git={key}").stderr
+    with subprocess.Popen(["ssh-agent", "-D", "-a", str(agent)], stdout=subprocess.DEVNULL) as process:
+        eventually(agent.exists, 10, "the agent does not listen")
+        assert " answers\n" in cli(*build, "--ssh", f"git={agent}").stderr
+        assert " answers\n" in cli(*build, "--ssh", "git", env={"SSH_AUTH_SOCK": str(agent)}).stderr
+        process.terminate()
+    assert "SSH_AUTH_SOCK is not set" in cli(*build, "--ssh", "git", status=125).stderr
+    assert "there is no file" in cli(*build, "--ssh", f"git={key}.none", status=125).stderr
+
+
+def test_all_that_secrets_may_be(cli: Cli, place: Path, image: str, tmp_path: Path) -> None:
+    write(place, "FROM BASE\nRUN --mount=type=secret,id=token,required cat /run/secrets/token\n", image)
+    (tmp_path / "token").write_text("of-a-file\n")
+    build = ("build", "--no-cache", "--network=none", str(place), "--secret")
+    for option, env, seen in (
+        (f"id=token,src={tmp_path}/token", {}, "of-a-file"),
+        (f"id=token,type=file,source={tmp_path}/token", {}, "of-a-file"),
+        (f"src={tmp_path}/token", {}, "of-a-file"),
+        ("id=token,env=VALUE", {"VALUE": "of-env"}, "of-env"),
+        ("id=token,type=env,src=VALUE", {"VALUE": "of-env"}, "of-env"),
+        ("id=token", {"token": "of-its-name"}, "of-its-name"),
+    ):
+        assert f" {seen}\n" in cli(*build, option, env=env).stderr
+    for option, message in (
+        ("id=token,env=NONE", "there is no variable NONE"),
+        ("src=none", "there is no file none"),
+        ("id=token,srv=x", "'srv=x' is none of"),
+        ("type=env", "it has no id"),
+        ("id=token,type=x", "type is neither file nor env"),
+    ):
+        assert message in cli(*build, option, status=125).stderr
+
+
 def test_security_insecure_is_for_who_allows_it(cli: Cli, place: Path, image: str) -> None:
     write(place, "FROM BASE\nRUN --security=insecure grep -q '^Seccomp:.0' /proc/self/status\n", image)
     assert "--allow security.insecure" in cli("build", str(place), status=125).stderr
