@@ -130,7 +130,10 @@ def open_named(context: NamedContext, staging: str) -> tuple[Tree, str]:
 
 def _open(argument: str, staging: str, *, dockerfile_expected: bool, keep_git_dir: bool = False) -> Opened:
     if os.path.isdir(argument):
-        directory = os.path.abspath(argument)
+        try:
+            directory = os.path.abspath(argument)
+        except FileNotFoundError:
+            raise NotFound("the current directory was removed", "go to another one, or back: cd .") from None
         return Opened(open_tree(directory), directory, is_foreign=False)
     opened: Opened | None = _elsewhere().open_elsewhere(
         argument, staging, dockerfile_expected=dockerfile_expected, keep_git_dir=keep_git_dir

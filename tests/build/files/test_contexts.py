@@ -72,6 +72,14 @@ def test_a_directory_is_read_where_it_lies(context, opened):
     assert opened(context).dockerfile == b"FROM busybox\n"
 
 
+def test_a_current_directory_that_was_removed(tmp_path, opened, monkeypatch):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    with pytest.raises(NotFound, match="the current directory was removed"):
+        opened(".")
+
+
 def test_which_dockerfile_is_meant(context, opened, tmp_path, monkeypatch):
     (context / "sub").mkdir()
     (context / "Dockerfile").write_text("default")
