@@ -119,3 +119,12 @@ def test_a_layer_that_two_images_have(fresh: Cli, place: Path, image: str) -> No
         layers.append(fresh("inspect", "--format", "{{json .RootFS.Layers}}", built).stdout.split('"')[-2])
     assert layers[0] == layers[1]
     assert fresh("run", "--rm", *NONE, built, "ls", "/app").lines == ["file", "other"]
+
+
+def test_what_a_cache_mount_begins_with(fresh: Cli, place: Path, image: str) -> None:
+    (place / "Dockerfile").write_text(
+        f"FROM {image} AS first\nARG X\nRUN mkdir /s && echo $X >/s/file\n"
+        f"FROM {image}\nRUN --mount=type=cache,from=first,source=/s,target=/c cat /c/file >/seen\n"
+    )
+    for value in ("1", "2"):
+        assert shown(fresh, place, f"--build-arg=X={value}", command=("cat", "/seen")) == value

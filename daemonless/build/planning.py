@@ -188,9 +188,5 @@ def wanted_origins(step: Step) -> list[str]:
     if isinstance(work, CopyWork):
         return [work.from_] if work.sources else []
     if isinstance(work, RunWork):
-        return [
-            mount.from_
-            for mount in work.mounts
-            if mount.type in ("bind", "cache") and (mount.from_ or mount.type == "bind")
-        ]
+        return [mount.from_ for mount in work.mounts if mount.has_origin]
     return []

@@ -114,8 +114,8 @@ class Steps:
             elif origin is not None:
                 content = origin.identity
         elif isinstance(work, RunWork):
-            binds = (mount for mount in work.mounts if mount.type == "bind")
-            content = " ".join(self._content_of_bind(mount, origins[mount.from_]) for mount in binds)
+            taken = (mount for mount in work.mounts if mount.has_origin)
+            content = " ".join(self._content_of_mount(mount, origins[mount.from_]) for mount in taken)
         return Prepared(content=content, origins=origins, selection=selection)
 
     def _fetch(
@@ -136,7 +136,7 @@ class Steps:
             found[source] = fetching.reopen(source, directory, told)
         return found
 
-    def _content_of_bind(self, mount: RunMount, origin: Origin) -> str:
+    def _content_of_mount(self, mount: RunMount, origin: Origin) -> str:
         if origin.context is None:
             return origin.identity
         everything = CopyWork(is_add=False, destination="/")

@@ -26,6 +26,11 @@ class RunMount(Record):
     required: bool = False
     env: str = ""  # of a secret: the variable that gets it
 
+    @property
+    def has_origin(self) -> bool:
+        """Whether it shows, or begins with, files of a context, a stage or an image."""
+        return self.type == "bind" or bool(self.from_)
+
 
 class RunWork(Record):
     """A command to run."""
