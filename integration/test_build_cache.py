@@ -127,6 +127,16 @@ def test_check_mends_the_cache(fresh: Cli, context: Path) -> None:
     del whole
 
 
+def test_names_of_cache_mounts_are_fit_for_a_terminal(fresh: Cli, context: Path, image: str) -> None:
+    (context / "Dockerfile").write_text(
+        f"FROM {image}\nRUN --mount=type=cache,id=a\x1b[31mb,target=/c true\n"
+    )
+    cached(fresh, context)
+    for command in (("builder", "du"), ("system", "df", "-v"), ("builder", "prune", "--all", "--force")):
+        shown = fresh(*command).stdout
+        assert "\x1b" not in shown and "a\\x1b[31mb" in shown, command
+
+
 def test_the_same_build_many_times_at_once(fresh: Cli, context: Path) -> None:
     """Equal steps are made by several builds at once: one result is kept, and all have it."""
     (context / "Dockerfile").write_text((context / "Dockerfile").read_text().replace("urandom", "zero"))

@@ -12,6 +12,7 @@ import time
 from daemonless.build.cachemounts import Cache, CacheStore
 from daemonless.config import Paths
 from daemonless.containers import needs
+from daemonless.errors import printable
 from daemonless.images import garbage
 from daemonless.images.buildcache import BuildCache, CachedStep
 from daemonless.images.store import ImageStore
@@ -168,4 +169,4 @@ def _moments(store: ImageStore) -> set[str]:
 
 def _mount(cache: Cache, size: int) -> Entry:
     name = cache.directory.rpartition("/")[2]
-    return Entry(kind=MOUNT, id=name, text=cache.id, used=cache.used, size=size, mount=cache)
+    return Entry(kind=MOUNT, id=name, text=printable(cache.id), used=cache.used, size=size, mount=cache)
