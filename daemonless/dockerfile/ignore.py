@@ -35,11 +35,14 @@ class IgnoreMatcher:
 
     def _answers_of(self, directory: str) -> list[bool]:
         """Return which patterns have matched the directory or one above it."""
-        known = self._known.get(directory)
-        if known is None:
-            above = self._answers_of(directory.rpartition("/")[0])
-            known = self._known[directory] = self._verdict(directory, above)[1]
-        return known
+        unknown = []
+        while directory not in self._known:
+            unknown.append(directory)
+            directory = directory.rpartition("/")[0]
+        answers = self._known[directory]
+        for below in reversed(unknown):
+            answers = self._known[below] = self._verdict(below, answers)[1]
+        return answers
 
     def _verdict(self, path: str, above: list[bool]) -> tuple[bool, list[bool]]:
         """Return whether a path is left out, and which patterns have matched it.

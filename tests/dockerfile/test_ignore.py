@@ -20,6 +20,7 @@ from daemonless.errors import UsageError
         ("a/**/b", ["a/b", "a/x/b", "a/x/y/b/c"], ["a/xb", "b"]),
         ("a/**", ["a/b", "a/b/c"], ["a"]),
         ("**", ["a", "a/b"], []),
+        ("a/a", ["/".join("a" * 1500)], ["a"]),
         ("?[a-c]", ["xa", "xc/d"], ["xd", "a"]),
         ("[^a]x", ["bx"], ["ax"]),
         ("\\*x \n", ["*x"], ["ax"]),
