@@ -28,7 +28,7 @@ _URLS = ("http://", "https://")
 
 
 class Context(Record):
-    """What the command's argument turned out to be. Its tree is to be closed."""
+    """What the command's argument turned out to be. Its tree stays open while the process lasts."""
 
     tree: Tree
     dockerfile_name: str

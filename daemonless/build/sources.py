@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 from daemonless.build.contexts import NamedContext, open_named
 from daemonless.build.index import ContentIndex, open_index
 from daemonless.build.trees import Tree
@@ -84,8 +82,3 @@ class Sources:
         """Keep what was found out of their content, for the next build."""
         for index in self._indexes.values():
             index.save()
-
-    def close(self) -> None:
-        """Close the trees."""
-        for tree, _ in self._open.values():
-            os.close(tree.fd)
