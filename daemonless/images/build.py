@@ -69,9 +69,10 @@ def add_image(
             descriptor = _describe(store.blobs, lease, OCI_MANIFEST, manifest_data)
             size = sum(unpacked.size(diff_id) for diff_id in {layer.diff_id for layer in stored})
             store.add(reference, descriptor, size=size)
+            # not looked up: a prune may have taken it from the list already
+            return store.unlisted(descriptor).replace(names=(str(reference),), size=size)
     except OSError as error:
         raise store_failed(f"make image {reference}", error) from error
-    return store.resolve(str(reference))
 
 
 class Draft(Record):

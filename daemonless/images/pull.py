@@ -138,7 +138,7 @@ class _Pull:
         self.layers = LayerStore(paths.data, key)
 
     def run(self, wanted: Platform, *, foreign: bool) -> Image | None:
-        """Pull; None means that something was removed before it could be named."""
+        """Pull; None means that something was removed before it could be named, or at once after it."""
         self.blobs.sweep()
         partial.sweep(self.blobs)
         name = self.source.name
@@ -166,7 +166,10 @@ class _Pull:
             )
             if not named:
                 return None
-        return self.store.resolve(str(reference) if reference else resolved.descriptor.digest)
+        try:
+            return self.store.resolve(str(reference) if reference else resolved.descriptor.digest)
+        except NotFound:
+            return None
 
     def _config(self, manifest: Manifest) -> bytes:
         if manifest.config.size > MAX_DOCUMENT:
