@@ -120,18 +120,14 @@ class CacheStore:
     ) -> Held | None:
         """Take the lock of one directory; None if it is in use. Raises FileNotFoundError if it is removed."""
         shared = sharing == "shared"
-        if not lock.try_acquire(shared=shared):
+        if shared:
+            _share(path, lock, lambda: wait(identity))
+        elif not lock.try_acquire():
             if sharing == "private":
                 return None
             wait(identity)
-            lock.share() if shared else lock.acquire()
-        is_new = not os.path.isdir(f"{path}/_data")
-        if is_new and shared:  # whoever fills it must be alone
-            lock.release()
             lock.acquire()
-            is_new = not os.path.isdir(f"{path}/_data")
-            if not is_new:
-                lock.share()
+        is_new = not os.path.isdir(f"{path}/_data")
         if not lock.is_in_place():
             raise FileNotFoundError(path)
         if is_new:
@@ -226,6 +222,28 @@ def _identity_of(about: dict[str, Any]) -> Identity:
     if not all(isinstance(value, kind) for value, kind in zip(values, kinds, strict=True)):
         raise InvalidData("what a cache mount says of itself is damaged")
     return Identity(**{name: about[name] for name in Identity.__fields__})
+
+
+def _share(path: str, lock: Lock, wait: Callable[[], None]) -> None:
+    """Take a share of a cache's lock; all of it if there is no content yet, as who fills it must be alone.
+
+    Nobody waits for more than the first content: who wants all of a lock would wait for those that share
+    it. `wait` is called before waiting.
+    """
+    told = False
+    while True:
+        is_filled = os.path.isdir(f"{path}/_data")
+        if lock.try_acquire(shared=is_filled):
+            if not is_filled and os.path.isdir(f"{path}/_data"):  # by somebody who has let go of it
+                lock.share()
+            return
+        if not told:
+            wait()
+            told = True
+        lock.share()
+        if os.path.isdir(f"{path}/_data"):
+            return
+        lock.release()  # whoever was to fill it has failed
 
 
 def _listdir(path: str) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 from pathlib import Path
 from typing import Any
@@ -82,6 +83,40 @@ def test_shared_steps_run_together(build: Builder) -> None:
     assert build("echo met > /c/there; sleep 0.1", mounts=(cache(sharing="shared"),)).status == 0
     status, text = finish(waiting)
     assert (status, text.splitlines()[-1]) == (0, "met")  # for its first content one may have to wait
+
+
+def test_all_who_share_a_new_cache_have_it_at_once(paths: Paths) -> None:
+    """One of them fills it; none of the others waits for more than that."""
+    store = CacheStore(paths)
+    for number in range(20):
+        started, begin = os.pipe()
+        holding, held_by = os.pipe()
+        children = []
+        for _ in range(4):
+            child = os.fork()
+            if child == 0:
+                try:
+                    os.close(begin)
+                    os.read(started, 1)  # all begin at the end of file
+                    held = store.acquire(Identity(id=f"new-{number}"), "shared", lambda _: None)
+                    if held.is_new:
+                        os.rename(f"{held.directory}/_new", f"{held.directory}/_data")
+                    held.settle()
+                    os.write(held_by, b".")
+                    signal.pause()
+                finally:
+                    os._exit(1)
+            children.append(child)
+        for fd in (started, begin, held_by):
+            os.close(fd)
+        got = b""
+        while len(got) < 4 and select.select([holding], [], [], 5)[0]:
+            got += os.read(holding, 4)
+        for child in children:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+        os.close(holding)
+        assert got == b"....", number
 
 
 def test_locked_steps_follow_each_other(build: Builder, paths: Paths) -> None:
