@@ -47,6 +47,7 @@ from daemonless.isolation.volumes import not_mapped
 from daemonless.layers import xattrs
 from daemonless.layers.incoming import reader
 from daemonless.layers.omitted import Omissions
+from daemonless.layers.spreading import spread
 from daemonless.layers.tar_header import Entry
 from daemonless.record import Record
 
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
     from daemonless.dockerfile.steps import CopyWork
 
 _INLINE_MODE = 0o644
+_MANY = 50  # directories of a tree that is worth a place of its own on the disk
 
 
 class Copied(Record):
@@ -194,6 +196,10 @@ class _Copier:
 
     def _copy_directory(self, root: Root, at: str) -> None:
         os.close(self._destination.open_or_make(at, self._owner or (0, 0)))
+        if len(root.directories) > _MANY:
+            top = open_directory(self._root_fd, at, OPEN_DIRECTORY)
+            spread(top)
+            os.close(top)
         finish = []
         for directory in root.directories:
             path = f"{at}/{directory.path}" if at and directory.path else at or directory.path

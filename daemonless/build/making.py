@@ -29,6 +29,7 @@ from daemonless.isolation.mounts import make_directories
 from daemonless.isolation.task import Task, fork_plain
 from daemonless.isolation.userns import IdMap
 from daemonless.isolation.volumes import own
+from daemonless.layers.spreading import spread
 from daemonless.record import Record
 
 TYPE_CHECKING = False
@@ -172,6 +173,9 @@ def make_places(directory: str, lowers: tuple[str, ...]) -> None:
         os.mkdir(f"{directory}/{name}", 0o755)
     mode = os.stat(lowers[0]).st_mode & 0o7777 if lowers else 0o755
     os.chmod(f"{directory}/upper", mode)
+    upper = os.open(f"{directory}/upper", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    spread(upper)
+    os.close(upper)
 
 
 def _directory_maker(

@@ -15,6 +15,7 @@ import stat
 
 from daemonless import jsonio, syscalls
 from daemonless.files import make_private_directory, write_all
+from daemonless.layers.spreading import spread
 from daemonless.layers.store import DIFF, RECORD, SCHEMA
 from daemonless.oci.digest import Digest
 
@@ -45,6 +46,7 @@ class Staging:
         for name in (DIFF, _ATTIC):
             os.mkdir(name, 0o755, dir_fd=self.fd)
         self.diff_fd = os.open(DIFF, _OPEN_DIRECTORY, dir_fd=self.fd)
+        spread(self.diff_fd)
         self.attic_fd = os.open(_ATTIC, _OPEN_DIRECTORY, dir_fd=self.fd)
 
     def publish(self, layers: str, diff_id: Digest, unpacked: Unpacked) -> None:
