@@ -13,7 +13,6 @@ from daemonless.images.progress import make_progress
 from daemonless.images.pull import pull, pull_from
 from daemonless.images.store import STARTER, ImageStore
 from daemonless.images.transports.location import DOCKER, DOCKER_ARCHIVE, parse_location
-from daemonless.images.transports.opening import open_local
 from daemonless.oci.image import asked_platform
 from daemonless.oci.reference import has_transport, is_short, repository_of
 from daemonless.registry.errors import Unauthorized
@@ -109,6 +108,8 @@ def _pull_first(args: Args, name: str, meant: tuple[Reference, ...]) -> tuple[Re
 
 
 def _pull_local(args: Args, location: Location) -> list[Image]:
+    from daemonless.images.transports.opening import open_local  # noqa: PLC0415 - archives: 5 ms
+
     with open_local(location) as local:
         several = location.transport == DOCKER_ARCHIVE
         return [
