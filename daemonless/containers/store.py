@@ -720,6 +720,7 @@ class Staging:
             failpoints.reach("create.stage")
             os.mkdir(self.directory, 0o700)
         except BaseException:
+            _remove_staged(self.directory)  # an interrupt may come just after it was made
             self._unlock()
             raise
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from queue import Empty, Queue
 from threading import Thread
 
+import zstandard
 from isal import igzip_lib
 
 from daemonless.errors import InvalidData, Unsupported
@@ -127,8 +128,6 @@ def _members(
 
 def _unzstd(source: _Input | Stream) -> Iterator[bytes]:
     """Yield all frames of a zstd file as one stream; dictionaries and huge windows are refused."""
-    import zstandard  # noqa: PLC0415 - 3 ms, and few layers are compressed so
-
     decompressor = zstandard.ZstdDecompressor(max_window_size=_MAX_WINDOW)
     # A reader, not a decompressobj: only its output is bounded per call. That it does not tell
     # a cut frame from a whole one is made up for by the tar reader and the digest.
