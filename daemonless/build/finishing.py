@@ -59,8 +59,7 @@ def finish(
     )
     descriptor = Descriptor(media_type=form.manifest, digest=digest_of(data), size=len(data))
     lease.keep(config_descriptor.digest, descriptor.digest)
-    store.blobs.add(config_data)
-    store.blobs.add(data)
+    store.blobs.add_all(config_data, data)
     unpacked = LayerStore(paths.data, key)
     size = sum({layer.diff_id: layer.size for layer in layers}.values())
 

@@ -153,8 +153,7 @@ class _Pull:
         self.lease.keep(*documents, *blobs, *(layer.diff_id for layer in layers))
         self._fetch(layers)
         self.pool.wait()
-        self.blobs.add(config_data)
-        self.blobs.add(resolved.data)
+        self.blobs.add_all(config_data, resolved.data)
         size = sum(self.layers.size(layer.diff_id) for layer in layers)
         for reference in self.source.references or (None,):
             named = self.store.add(
