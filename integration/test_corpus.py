@@ -117,11 +117,15 @@ class Judge:
 
     def _read(self) -> None:
         assert self._process.stdout
-        with self._process.stdout as lines:
-            for line in lines:
-                if line.endswith("\n"):  # the last one may be cut
-                    answer = json.loads(line)
-                    self._answers[answer["name"]].put(answer)
+        try:
+            with self._process.stdout as lines:
+                for line in lines:
+                    if line.endswith("\n"):  # the last one may be cut
+                        answer = json.loads(line)
+                        self._answers[answer["name"]].put(answer)
+        finally:  # whoever still waits need not wait for long
+            for waiting in self._answers.values():
+                waiting.put({"status": 125, "output": "the judge has ended"})
 
     def answer(self, case: Case) -> dict[str, Any]:
         answer = self._answers[case.name].get(timeout=120)

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -218,10 +219,18 @@ def main() -> None:
     buildah = Buildah(place)
     buildah.load(base)
 
+    lock = threading.Lock()  # two threads answer, and a long line is written in pieces
+
     def answer(line: str) -> None:
-        text = json.dumps(buildah.build(json.loads(line)))
-        sys.stdout.write(f"{text}\n")  # in one piece: two threads write here
-        sys.stdout.flush()
+        request = json.loads(line)
+        try:
+            found = buildah.build(request)
+        except Exception as error:  # of this case: the others are to be judged all the same
+            found = {"name": request["name"], "status": 125, "output": repr(error)}
+        data = json.dumps(found).encode() + b"\n"
+        with lock:
+            sys.stdout.buffer.write(data)
+            sys.stdout.buffer.flush()
 
     with ThreadPoolExecutor(2) as pool:
         for _ in pool.map(answer, sys.stdin):
