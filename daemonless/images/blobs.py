@@ -112,7 +112,7 @@ class BlobStore:
                 staged.write(data)
                 staged.commit()
         if missing:
-            failpoints.reach("blob.sync")
+            failpoints.reach("blobs.sync")
             fd = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             try:
                 syncfs(fd)
