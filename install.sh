@@ -66,12 +66,14 @@ launcher=$(mktemp "$bin/.daemonless.XXXXXX")
 cat >"$launcher" <<LAUNCHER
 #!$python -ISE
 import _signal
-import gc
-import sys
 
 # Until the command can answer it with a status, an interrupt just ends the process.
 if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
     _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
+
+import gc
+import sys
+
 gc.disable()  # a command ends before collecting would pay; the supervisor enables it again
 sys.path.append("$packages")
 from daemonless import hotpath
