@@ -11,7 +11,12 @@ from daemonless.isolation.copying import next_data
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TypeVar
+
     from daemonless.build.selection import Directory
+
+    _Made = TypeVar("_Made")
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _SMALL = 1 << 16  # bytes that are read at once; a larger file is copied by the kernel
@@ -43,16 +48,23 @@ def open_file(dir_fd: int, directory: Directory, name: str) -> int:
 
 
 def create(dir_fd: int, name: str | bytes, mode: int) -> int:
-    """Open a new file for writing, in the place of what is there."""
+    """Open a new file for writing, in the place of what is there. Raises as `put`."""
+    return put(dir_fd, name, lambda: os.open(name, _NEW, mode, dir_fd=dir_fd))
+
+
+def put(dir_fd: int, name: str | bytes, make: Callable[[], _Made]) -> _Made:
+    """Have `make` make the file or link of that name, in the place of what is there.
+
+    Raises Conflict if that is a directory, and what `make` raises but FileExistsError.
+    """
     try:
-        return os.open(name, _NEW, mode, dir_fd=dir_fd)
+        return make()
     except FileExistsError:
-        make_room(dir_fd, name)
-        return os.open(name, _NEW, mode, dir_fd=dir_fd)
+        _make_room(dir_fd, name)
+        return make()
 
 
-def make_room(dir_fd: int, name: str | bytes) -> None:
-    """Remove the file or link of that name. Raises Conflict for a directory."""
+def _make_room(dir_fd: int, name: str | bytes) -> None:
     try:
         os.unlink(name, dir_fd=dir_fd)
     except IsADirectoryError:

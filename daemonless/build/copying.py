@@ -26,9 +26,9 @@ from daemonless.build.archives import is_unpacked, open_root_file, unpack
 from daemonless.build.contents import (
     copy_content,
     create,
-    make_room,
     open_file,
     open_source,
+    put,
     replaced,
 )
 from daemonless.build.destination import Destination
@@ -292,19 +292,11 @@ class _Copier:
                 aim = os.readlink(base, dir_fd=source)
             except OSError:
                 raise replaced(directory, base) from None
-            try:
-                os.symlink(aim, name, dir_fd=target)
-            except FileExistsError:
-                make_room(target, name)
-                os.symlink(aim, name, dir_fd=target)
+            put(target, name, lambda: os.symlink(aim, name, dir_fd=target))
             self._finish_special(target, name, expected)
         else:
             mode = self._mode(expected.st_mode) & 0o777
-            try:
-                os.mkfifo(name, mode, dir_fd=target)
-            except FileExistsError:
-                make_room(target, name)
-                os.mkfifo(name, mode, dir_fd=target)
+            put(target, name, lambda: os.mkfifo(name, mode, dir_fd=target))
             self._finish_special(target, name, expected)
         if several:
             self._linked[expected.st_dev, expected.st_ino] = f"{path}/{name}" if path else name
@@ -319,11 +311,11 @@ class _Copier:
         parent, _, base = first.rpartition("/")
         fd = open_directory(self._root_fd, parent)
         try:
-            try:
-                os.link(base, name, src_dir_fd=fd, dst_dir_fd=target, follow_symlinks=False)
-            except FileExistsError:
-                make_room(target, name)
-                os.link(base, name, src_dir_fd=fd, dst_dir_fd=target, follow_symlinks=False)
+            put(
+                target,
+                name,
+                lambda: os.link(base, name, src_dir_fd=fd, dst_dir_fd=target, follow_symlinks=False),
+            )
         except FileNotFoundError:
             return False  # a later file has taken its place
         finally:
