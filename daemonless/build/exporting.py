@@ -12,7 +12,7 @@ from daemonless import syscalls as sc
 from daemonless.build.viewing import mount_layers
 from daemonless.errors import Conflict, DaemonlessError
 from daemonless.files import open_beneath
-from daemonless.isolation.task import Task, die_with, mapped
+from daemonless.isolation.task import Task, die_with, mapped, received
 from daemonless.isolation.userns import IdMap
 from daemonless.layers.archive import ArchiveWriter, descriptor_sink
 from daemonless.layers.extract import Extractor
@@ -53,17 +53,7 @@ def write_files(lowers: Sequence[str], path: str, id_map: IdMap, place: str) -> 
         reader = _reader(lowers, write_end, id_map, place)
     finally:
         os.close(write_end)
-    with reader:
-        try:
-            told = _extract(read_end, top, path)
-        except Exception:
-            os.close(read_end)
-            try:
-                reader.wait()  # it may know better why the stream was bad
-            except BrokenPipeError:
-                pass
-            raise
-        return [*reader.wait(), *told]
+    return received(reader, read_end, lambda: _extract(read_end, top, path))
 
 
 def _reader(lowers: Sequence[str], fd: int, id_map: IdMap, place: str) -> Task:

@@ -25,7 +25,7 @@ from daemonless.containers.store import Container
 from daemonless.errors import Conflict, DaemonlessError, InvalidData, NotFound, printable
 from daemonless.files import open_beneath, open_in_root
 from daemonless.isolation import identity
-from daemonless.isolation.task import Task, fork_plain
+from daemonless.isolation.task import Task, fork_plain, received
 from daemonless.isolation.userns import mapped_ids
 from daemonless.layers.archive import ArchiveWriter, describe, descriptor_sink
 from daemonless.layers.extract import Extractor
@@ -90,19 +90,9 @@ def copy(paths: Paths, source: Place, target: Place, request: CopyRequest) -> li
         os.close(read_end)
         return _visit(paths, source, lambda view: _send(view, source, request, write_end))
 
-    with Task(produce, fork_plain) as producer:
-        os.close(write_end)
-        try:
-            told = extract(paths, read_end, target, request, source)
-        except Exception:
-            os.close(read_end)
-            try:
-                producer.wait()  # it may know better why the stream was bad
-            except BrokenPipeError:
-                pass
-            raise
-        os.close(read_end)
-        return [*producer.wait(), *told]
+    producer = Task(produce, fork_plain)
+    os.close(write_end)
+    return received(producer, read_end, lambda: extract(paths, read_end, target, request, source))
 
 
 def archive(paths: Paths, source: Place, fd: int, request: CopyRequest) -> list[str]:

@@ -89,6 +89,26 @@ class Task:
         self.stop()
 
 
+def received(sender: Task, pipe: int, receive: Callable[[], list[str]]) -> list[str]:
+    """Have `receive` read what a task writes to the pipe that ends in `pipe`, and close that.
+
+    Returns the lines that the task returns, then those of `receive`. If both fail, the sender's error
+    is raised: it knows better why the stream was bad.
+    """
+    with sender:
+        try:
+            told = receive()
+        except Exception:
+            os.close(pipe)
+            try:
+                sender.wait()
+            except BrokenPipeError:
+                pass
+            raise
+        os.close(pipe)
+        return [*sender.wait(), *told]
+
+
 def fork_plain(run: Callable[[], int]) -> int:
     """Fork a child that keeps its credentials and namespaces; return its pid."""
     pid = os.fork()
