@@ -14,6 +14,7 @@ from daemonless.errors import InvalidData
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
 _F_OFD_GETLK, _F_OFD_SETLK, _F_OFD_SETLKW = 36, 37, 38
@@ -89,6 +90,20 @@ def read_fd(fd: int, limit: int, *, what: str = "file") -> bytes:
         parts.append(part)
         offset += len(part)
         if offset > limit:
+            raise InvalidData(f"{what} is larger than {limit} bytes")
+    return b"".join(parts)
+
+
+def read_stream(read: Callable[[int], bytes], limit: int, what: str) -> bytes:
+    """Return all that `read` gives, called with how much at the most, until b"".
+
+    Raises InvalidData past `limit` bytes, and what `read` raises.
+    """
+    parts, total = [], 0
+    while part := read(min(1 << 16, limit + 1 - total)):
+        parts.append(part)
+        total += len(part)
+        if total > limit:
             raise InvalidData(f"{what} is larger than {limit} bytes")
     return b"".join(parts)
 

@@ -15,7 +15,8 @@ import requests
 from requests.adapters import HTTPAdapter
 
 from daemonless import __version__
-from daemonless.errors import InvalidData, NotFound, UsageError
+from daemonless.errors import NotFound, UsageError
+from daemonless.files import read_stream
 from daemonless.registry.errors import Refused, Unreachable, redact_url
 from daemonless.registry.tls import Trust, load_trust
 
@@ -46,16 +47,10 @@ class Download:
 
     def read_all(self, limit: int, what: str) -> bytes:
         """Return all of it, and close. Raises InvalidData past `limit` bytes."""
-        parts, total = [], 0
         try:
-            while data := self.read(1 << 16):
-                parts.append(data)
-                total += len(data)
-                if total > limit:
-                    raise InvalidData(f"{what} is larger than {limit} bytes")
+            return read_stream(self.read, limit, what)
         finally:
             self.close()
-        return b"".join(parts)
 
     def close(self) -> None:
         """Close the connection."""

@@ -20,6 +20,7 @@ from urllib.parse import urljoin, urlsplit
 
 from daemonless import __version__
 from daemonless.errors import InvalidData
+from daemonless.files import read_stream
 from daemonless.record import Record
 from daemonless.registry.connections import Answer, Connections, ProxyFailed
 from daemonless.registry.errors import Refused, RegistryError, Unreachable, Untrusted, redact_url
@@ -107,16 +108,10 @@ class Response:
 
     def read_all(self, limit: int, what: str) -> bytes:
         """Return the whole body and close it. Raises InvalidData past `limit` bytes."""
-        parts, total = [], 0
         try:
-            while part := self.read(min(1 << 16, limit + 1 - total)):
-                parts.append(part)
-                total += len(part)
-                if total > limit:
-                    raise InvalidData(f"{what} is larger than {limit} bytes")
+            return read_stream(self.read, limit, what)
         finally:
             self.close()
-        return b"".join(parts)
 
     def close(self) -> None:
         """Give the connection back, or drop it if the body was not read."""
