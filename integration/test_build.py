@@ -7,8 +7,11 @@ import os
 import re
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -445,6 +448,25 @@ def test_contexts_of_every_kind(cli: Cli, context: Context, tmp_path: Path) -> N
     assert "no such file in the context: 'f'" in refused.stderr and ".dockerignore" in refused.stderr
     assert "is not a directory" in cli("build", str(place / "f"), status=125).stderr
     assert "no Containerfile or Dockerfile" in cli("build", str(other), status=125).stderr
+
+
+def test_a_command_leaves_a_context_to_the_step_that_takes_it(
+    cli: Cli, context: Context, tmp_path: Path
+) -> None:
+    """A context from elsewhere is fetched by whoever opens it first, and only once."""
+    (tmp_path / "g").write_text("of-g\n")
+    subprocess.run(["tar", "-C", str(tmp_path), "-cf", str(tmp_path / "other.tar"), "g"], check=True)
+    handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        there = f"http://127.0.0.1:{server.server_port}/other.tar"
+        place = context("FROM BASE\nRUN echo first\nCOPY --from=other g /g\nRUN cat /g\n")
+        built = cli("build", "--no-cache", "--build-context", f"other={there}", str(place))
+        assert "of-g" in built.stderr
+    finally:
+        server.shutdown()
+        server.server_close()
 
 
 def test_a_context_may_stand_for_an_image(cli: Cli, context: Context, image: str, tmp_path: Path) -> None:

@@ -157,7 +157,7 @@ class Builder:
         Files of another stage are known by that stage's layers first, which costs nothing, and only
         then by what is in them.
         """
-        origins = {name: self._resolve(origin) for name, origin in state.origins.items()}
+        origins = {name: self._resolve(state.origins[name]) for name in wanted_origins(step)}
         prepared = yield from self._steps.prepare(
             step, origins, lambda data: self._report.printed(task, data)
         )
