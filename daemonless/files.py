@@ -108,6 +108,14 @@ def read_stream(read: Callable[[int], bytes], limit: int, what: str) -> bytes:
     return b"".join(parts)
 
 
+def list_if_there(path: str) -> list[str]:
+    """Return the names in a directory of ours; none if it is not there."""
+    try:
+        return os.listdir(path)
+    except FileNotFoundError:
+        return []
+
+
 def unlink_if_there(path: str) -> None:
     """Remove a file of ours; one that is gone already is fine."""
     try:

@@ -11,6 +11,7 @@ from daemonless.actions.image_filters import Context, Filters
 from daemonless.containers import needs
 from daemonless.errors import Conflict, UsageError
 from daemonless.images import garbage
+from daemonless.images.lists import ImageList
 from daemonless.images.store import ImageStore
 from daemonless.layers import trash
 
@@ -76,7 +77,10 @@ def prune(paths: Paths, doomed: Sequence[Listed]) -> tuple[list[str], int]:
     for image in doomed:
 
         def check_unused(image: Listed = image) -> None:
-            if Context(paths, store.images()).containers_of(image):
+            others = (
+                store.images() if isinstance(image, ImageList) else ()
+            )  # whose containers are not the list's
+            if Context(paths, others).containers_of(image):
                 raise Conflict(f"image {image.id} is in use")
 
         try:

@@ -22,7 +22,7 @@ from daemonless import failpoints, jsonio
 from daemonless.clock import timestamp
 from daemonless.config import Paths
 from daemonless.errors import DaemonlessError, InvalidData
-from daemonless.files import Lock, make_private_directory, read_file, write_atomic
+from daemonless.files import Lock, list_if_there, make_private_directory, read_file, write_atomic
 from daemonless.layers import trash
 from daemonless.layers.usage import sizes_of
 from daemonless.record import Record
@@ -146,7 +146,7 @@ class CacheStore:
     def caches(self) -> list[Cache]:
         """Return all that have content, the one that was not used for longest first."""
         found = []
-        for name in _listdir(self.directory):
+        for name in list_if_there(self.directory):
             directory = f"{self.directory}/{name}"
             try:
                 about = jsonio.loads(read_file(f"{directory}/about.json"), what="about.json")
@@ -186,7 +186,7 @@ class CacheStore:
 
     def sweep(self) -> None:
         """Throw away what steps that were killed have begun, and nobody has content of."""
-        for name in _listdir(self.directory):
+        for name in list_if_there(self.directory):
             path = f"{self.directory}/{name}"
             lock = Lock(f"{path}/lock")
             try:
@@ -244,10 +244,3 @@ def _share(path: str, lock: Lock, wait: Callable[[], None]) -> None:
         if os.path.isdir(f"{path}/_data"):
             return
         lock.release()  # whoever was to fill it has failed
-
-
-def _listdir(path: str) -> list[str]:
-    try:
-        return os.listdir(path)
-    except FileNotFoundError:
-        return []

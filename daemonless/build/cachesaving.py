@@ -7,6 +7,7 @@ is replaced in one step, so whoever reads meanwhile, or whoever is killed, sees 
 
 from __future__ import annotations
 
+import io
 import os
 import time
 from contextlib import ExitStack
@@ -238,21 +239,6 @@ class _Copied:
         self._blob.__exit__(None, None, None)
 
 
-class _Bytes:
-    """A document, read like a blob."""
-
-    def __init__(self, data: bytes, offset: int) -> None:
-        self._rest = data[offset:]
-
-    def read(self, amount: int, /) -> bytes:
-        """Return up to `amount` bytes."""
-        data, self._rest = self._rest[:amount], self._rest[amount:]
-        return data
-
-    def close(self) -> None:
-        """Close nothing."""
-
-
 def _put(destination: Destination, found: CacheList, contents: _Contents) -> None:
     """Put blobs, then the list of them, then what makes these the cache."""
     for descriptor in found.blobs():
@@ -261,7 +247,7 @@ def _put(destination: Destination, found: CacheList, contents: _Contents) -> Non
     data = jsonio.dumps(found.to_json()).encode()
     config = Descriptor(media_type=CACHE_CONFIG, digest=digest_of(data), size=len(data))
     if not destination.find_blob(config):
-        destination.put_blob(config, lambda offset: _Bytes(data, offset), _ignore)
+        destination.put_blob(config, lambda offset: io.BytesIO(data[offset:]), _ignore)
     failpoints.reach("build.export")
     destination.put_manifest(manifest_of(found, config), OCI_MANIFEST)
 

@@ -9,7 +9,6 @@ warnings   base64, too
 from __future__ import annotations
 
 import binascii
-import time
 from hashlib import sha256
 
 from daemonless import clock, jsonio
@@ -105,4 +104,4 @@ def _base64(data: bytes) -> str:
 
 
 def _now() -> str:
-    return clock.timestamp(time.time_ns())
+    return clock.timestamp()

@@ -14,7 +14,7 @@ import os
 
 from daemonless import failpoints, jsonio
 from daemonless.errors import DaemonlessError
-from daemonless.files import make_private_directory, read_file, unlink_if_there, write_atomic
+from daemonless.files import list_if_there, make_private_directory, read_file, unlink_if_there, write_atomic
 from daemonless.images.leases import store_lock
 from daemonless.oci.digest import Digest, is_hex
 from daemonless.oci.image import Descriptor, parse_descriptor
@@ -85,7 +85,7 @@ class BuildCache:
 
     def steps(self) -> Iterator[CachedStep]:
         """Yield all records that can be used; those that cannot are as good as none."""
-        for key in _listdir(self.directory):
+        for key in list_if_there(self.directory):
             found = self._read(key)
             if found is not None:
                 yield found
@@ -96,11 +96,11 @@ class BuildCache:
 
     def broken(self) -> list[str]:
         """Return the names of what is no record that can be used; they count for nothing."""
-        return [name for name in _listdir(self.directory) if name[:1] != "." and not self._read(name)]
+        return [name for name in list_if_there(self.directory) if name[:1] != "." and not self._read(name)]
 
     def sweep(self) -> None:
         """Remove what writers that were killed have left; the caller holds images.lock."""
-        for name in _listdir(self.directory):
+        for name in list_if_there(self.directory):
             if name[:1] == ".":
                 unlink_if_there(f"{self.directory}/{name}")
 
@@ -149,10 +149,3 @@ def layer_from_json(data: dict[str, Any]) -> StepLayer:
         diff_id=Digest(data["diffId"]),
         size=int(data["size"]),
     )
-
-
-def _listdir(path: str) -> list[str]:
-    try:
-        return os.listdir(path)
-    except FileNotFoundError:
-        return []

@@ -13,7 +13,7 @@ import os
 
 from daemonless import failpoints
 from daemonless.errors import InvalidData
-from daemonless.files import unlink_if_there
+from daemonless.files import list_if_there, unlink_if_there
 from daemonless.images import leases, partial
 from daemonless.images.buildcache import BuildCache
 from daemonless.layers import staging, trash
@@ -46,7 +46,7 @@ def pieces(data: str) -> list[Piece]:
     """Return all blobs and unpacked layers below `data`."""
     found = []
     blobs = f"{data}/images/blobs"
-    for algorithm in _listdir(blobs):
+    for algorithm in list_if_there(blobs):
         for name in _hexes(f"{blobs}/{algorithm}"):
             path = f"{blobs}/{algorithm}/{name}"
             try:
@@ -54,7 +54,7 @@ def pieces(data: str) -> list[Piece]:
             except FileNotFoundError:
                 continue
             found.append(Piece(digest=f"{algorithm}:{name}", path=path, size=size, is_layer=False))
-    for key in _listdir(f"{data}/layers"):
+    for key in list_if_there(f"{data}/layers"):
         for name in _hexes(f"{data}/layers/{key}"):
             path = f"{data}/layers/{key}/{name}"
             try:
@@ -128,7 +128,7 @@ def discard_unneeded(store: ImageStore, digests: Collection[str], users: Users) 
             return
         for digest in doomed:
             discard(store.data, store.blobs.path(digest))
-            for key in _listdir(f"{store.data}/layers"):
+            for key in list_if_there(f"{store.data}/layers"):
                 discard(store.data, f"{store.data}/layers/{key}/{Digest(digest).hex}")
 
 
@@ -148,11 +148,4 @@ def discard(data: str, path: str) -> None:
 
 def _hexes(path: str) -> list[str]:
     """Return the names in a directory that can be the digits of a digest; others are none of ours."""
-    return [name for name in _listdir(path) if len(name) in (64, 128) and is_hex(name)]
-
-
-def _listdir(path: str) -> list[str]:
-    try:
-        return os.listdir(path)
-    except FileNotFoundError:
-        return []
+    return [name for name in list_if_there(path) if len(name) in (64, 128) and is_hex(name)]

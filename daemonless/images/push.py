@@ -12,7 +12,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from daemonless import jsonio
 from daemonless.config import Paths
@@ -215,16 +215,8 @@ def choose_format(manifest: Manifest, destination: Destination, wish: Wish) -> F
 
 def _rewrite(data: bytes, form: Format, config: Descriptor, layers: list[Descriptor]) -> bytes:
     """Return a manifest with other descriptors; its annotations stay where the format has any."""
-    document: dict[str, Any] = {
-        "schemaVersion": 2,
-        "mediaType": form.manifest,
-        "config": config.to_json(),
-        "layers": [layer.to_json() for layer in layers],
-    }
-    annotations = jsonio.loads(data).get("annotations")
-    if annotations and form is FORMATS["oci"]:
-        document["annotations"] = annotations
-    return jsonio.dumps(document).encode()
+    annotations = jsonio.loads(data).get("annotations") or {}
+    return form.manifest_of(config, layers, tuple(annotations.items()))
 
 
 class Origins:

@@ -453,8 +453,7 @@ class ImageStore:
 
     def member(self, digest: str) -> Image:
         """Return the image of a list's manifest. Raises InvalidData if not all of its documents are here."""
-        descriptor = Descriptor(media_type="", digest=Digest(digest), size=0)
-        return self._load(Entry(descriptor=descriptor, name=""), ())
+        return self.unlisted(Descriptor(media_type="", digest=Digest(digest), size=0))
 
     def _load_list(self, entry: Entry, names: tuple[str, ...]) -> ImageList:
         try:
