@@ -35,7 +35,7 @@ def pushed(registry, scratch: Path) -> list[str]:
 
 
 KILLED = [
-    *(("pull", point) for point in ("lease.keep", "blob.commit", "blob.sync", "images.write")),
+    *(("pull", point) for point in ("lease.keep", "blob.commit", "blobs.sync", "images.write")),
     *(
         ("commit", point)
         for point in (
@@ -69,7 +69,7 @@ def test_prune_spares_what_a_pull_in_progress_has(fresh, pushed):
     """The pull stands still with a blob in place that no image uses yet; only the lease says for whom."""
     token = fresh.root.parent / "fifo"
     os.mkfifo(token)
-    env = fresh.environment(DAEMONLESS_FAILPOINT=f"blob.sync=pause:{token}")
+    env = fresh.environment(DAEMONLESS_FAILPOINT=f"blobs.sync=pause:{token}")
     pull = fresh.start("pull", "-q", pushed[0], env=env)
     try:
         with open(token, "wb"):
