@@ -12,7 +12,7 @@ from daemonless import syscalls as sc
 from daemonless.build.viewing import mount_layers
 from daemonless.errors import Conflict, DaemonlessError
 from daemonless.files import open_beneath
-from daemonless.isolation.task import Task, die_with, mapped, received
+from daemonless.isolation.task import Task, mapped, received
 from daemonless.isolation.userns import IdMap
 from daemonless.layers.archive import ArchiveWriter, descriptor_sink
 from daemonless.layers.extract import Extractor
@@ -57,10 +57,7 @@ def write_files(lowers: Sequence[str], path: str, id_map: IdMap, place: str) -> 
 
 
 def _reader(lowers: Sequence[str], fd: int, id_map: IdMap, place: str) -> Task:
-    caller = os.getpid()
-
     def work() -> list[str]:
-        die_with(caller)
         sc.mount(None, b"/", None, sc.MS_REC | sc.MS_PRIVATE)
         root_fd = mount_layers(lowers, place)
         archive = ArchiveWriter(descriptor_sink(fd))

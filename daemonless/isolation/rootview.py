@@ -106,11 +106,9 @@ def of_stopped(
     of a container that never ran. A mount whose source is gone is left out, and so is one whose
     mount point a read-only overlay lacks.
     """
-    caller = os.getpid()
 
     def run() -> Any:
         sc.prctl(sc.PR_SET_DUMPABLE, 0)
-        die_with(caller)
         sc.mount(None, b"/", None, sc.MS_REC | sc.MS_PRIVATE)
         if new_upper:
             own_upper(new_upper)
@@ -140,10 +138,8 @@ def of_layers(
 
     `target` is a directory that may be mounted on, out of sight of everybody else.
     """
-    caller = os.getpid()
 
     def run() -> Any:
-        die_with(caller)
         top_fd = os.open(top, _OPEN_ROOT)
         below_fd = -1
         if len(lowers) == 1:

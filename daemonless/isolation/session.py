@@ -15,7 +15,7 @@ from daemonless.files import read_file
 from daemonless.isolation.execute import reset_signals
 from daemonless.isolation.mounts import Options, bind_tree, mount_overlay, new_filesystem
 from daemonless.isolation.task import die_with
-from daemonless.isolation.userns import IdMap, become_root, start_mapped
+from daemonless.isolation.userns import IdMap, start_mapped
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,7 +34,6 @@ def run(command: Sequence[str], environment: Mapping[str, str], id_map: IdMap) -
 
     def begin() -> int:
         sc.mount(None, b"/", None, sc.MS_REC | sc.MS_SLAVE)
-        become_root(id_map)
         die_with(caller)
         reset_signals()
         shown = printable(command[0])

@@ -122,7 +122,10 @@ def fork_plain(run: Callable[[], int]) -> int:
 
 
 def mapped(work: Callable[[], Any], id_map: IdMap, flags: int = 0) -> Task:
-    """Start a task as root of a new user namespace, with the other new namespaces of `flags`."""
+    """Start a task as root of a new user namespace, with the other new namespaces of `flags`.
+
+    It is root before the task begins, so that what Task says of the caller's death holds without more.
+    """
     return Task(work, lambda run: start_mapped(run, id_map, flags))
 
 

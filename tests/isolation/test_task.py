@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import time
 
@@ -9,6 +10,7 @@ import pytest
 from daemonless.errors import Conflict, DaemonlessError, SetupFailed
 from daemonless.isolation.task import Task, fork_plain, mapped
 from daemonless.isolation.userns import load_id_map
+from daemonless.syscalls import CLONE_NEWNS
 
 
 def in_child(work):
@@ -56,7 +58,12 @@ def test_leaving_the_context_ends_the_child():
         os.waitpid(-1, os.WNOHANG)
 
 
-def test_a_child_dies_with_its_caller():
+def start_mapped_child(work):
+    return mapped(work, load_id_map(os.geteuid(), os.getegid()), CLONE_NEWNS)
+
+
+@pytest.mark.parametrize("start", [lambda work: Task(work, fork_plain), start_mapped_child])
+def test_a_child_dies_with_its_caller(start):
     read_end, write_end = os.pipe()
     caller = os.fork()
     if caller == 0:
@@ -65,12 +72,13 @@ def test_a_child_dies_with_its_caller():
             os.write(write_end, b"x")
             time.sleep(60)
 
-        Task(work, fork_plain)
+        start(work)
         time.sleep(60)
     os.close(write_end)
     assert os.read(read_end, 1) == b"x"
     os.kill(caller, signal.SIGKILL)
     os.waitpid(caller, 0)
+    assert select.select([read_end], [], [], 30)[0]
     assert os.read(read_end, 1) == b""  # the last copy of the other end is gone
     os.close(read_end)
 
