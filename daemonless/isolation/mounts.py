@@ -140,14 +140,20 @@ def _configure(fs: int, data: list[str]) -> None:
     sc.fsconfig(fs, sc.FSCONFIG_CMD_CREATE)
 
 
+def attach(tree: int, target: bytes) -> int:
+    """Attach a detached mount to `target`, a directory of ours; return the mount's descriptor, `tree`."""
+    to = os.open(target, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        sc.move_mount(tree, b"", to, b"", sc.MOVE_MOUNT_F_EMPTY_PATH | sc.MOVE_MOUNT_T_EMPTY_PATH)
+    finally:
+        os.close(to)
+    return tree
+
+
 def mount_overlay(options: Options, target: bytes) -> int:
     """Mount the container's root on `target`, a directory of ours; return a descriptor of it."""
     if _knows_lowerdir_plus():
-        tree = new_filesystem("overlay", "overlay", options)
-        to = os.open(target, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        sc.move_mount(tree, b"", to, b"", sc.MOVE_MOUNT_F_EMPTY_PATH | sc.MOVE_MOUNT_T_EMPTY_PATH)
-        os.close(to)
-        return tree
+        return attach(new_filesystem("overlay", "overlay", options), target)
     # Layers named by descriptor need no escaping, and 127 of them, the most an image may have,
     # fit the page that mount(2) takes; a string of fsconfig(2) holds 256 bytes.
     lowers = [os.fsencode(o.partition("=")[2]) for o in options.data if o.startswith("lowerdir+=")]

@@ -9,6 +9,7 @@ from daemonless.errors import SetupFailed, printable
 from daemonless.files import open_in_root
 from daemonless.isolation.mounts import (
     Options,
+    attach,
     bind_tree,
     mount_overlay,
     new_filesystem,
@@ -67,11 +68,7 @@ def mount_first(mount: dict[str, Any], path: bytes) -> int:
     """Mount the layers' overlay, or a directory of the host, on `path`; return a descriptor of its root."""
     if mount["type"] == "overlay":
         return mount_overlay(Options(mount["options"]), path)
-    tree = bind_tree(os.fsencode(mount["source"]), Options(mount["options"]))
-    target = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    sc.move_mount(tree, b"", target, b"", _MOVE)
-    os.close(target)
-    return tree
+    return attach(bind_tree(os.fsencode(mount["source"]), Options(mount["options"])), path)
 
 
 def mount_all(root_fd: int, spec: dict[str, Any], sources: tuple[tuple[str, Source], ...] = ()) -> list[Owed]:

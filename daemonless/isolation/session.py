@@ -13,7 +13,7 @@ from daemonless import syscalls as sc
 from daemonless.errors import CommandNotExecutable, CommandNotFound, printable
 from daemonless.files import read_file
 from daemonless.isolation.execute import reset_signals
-from daemonless.isolation.mounts import Options, bind_tree, mount_overlay, new_filesystem
+from daemonless.isolation.mounts import Options, attach, bind_tree, mount_overlay, new_filesystem
 from daemonless.isolation.task import die_with
 from daemonless.isolation.userns import IdMap, start_mapped
 
@@ -62,26 +62,18 @@ def has_many_ids() -> bool:
 
 def mount_layers(lowers: Sequence[str], target: str) -> None:
     """Mount layer directories, from the top, to be read at `target`. Raises OSError."""
+    at = os.fsencode(target)
     if len(lowers) > 1:
-        os.close(
-            mount_overlay(
-                Options([*(f"lowerdir+={each}" for each in lowers), "userxattr"]), os.fsencode(target)
-            )
-        )
+        tree = mount_overlay(Options([*(f"lowerdir+={each}" for each in lowers), "userxattr"]), at)
     else:
-        _attach(bind_tree(os.fsencode(lowers[0]), Options(["bind", "ro", "nosuid", "nodev"])), target)
+        tree = attach(bind_tree(os.fsencode(lowers[0]), Options(["bind", "ro", "nosuid", "nodev"])), at)
+    os.close(tree)
 
 
 def mount_tmpfs(target: str) -> None:
     """Mount an empty filesystem at `target`, private to the caller's user. Raises OSError."""
-    _attach(new_filesystem("tmpfs", "tmpfs", Options(["mode=700", "size=1m", "nosuid", "nodev"])), target)
-
-
-def _attach(tree: int, target: str) -> None:
-    to = os.open(target, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    sc.move_mount(tree, b"", to, b"", sc.MOVE_MOUNT_F_EMPTY_PATH | sc.MOVE_MOUNT_T_EMPTY_PATH)
-    os.close(to)
-    os.close(tree)
+    tree = new_filesystem("tmpfs", "tmpfs", Options(["mode=700", "size=1m", "nosuid", "nodev"]))
+    os.close(attach(tree, os.fsencode(target)))
 
 
 def unmount(target: str, *, busy: bool) -> None:
