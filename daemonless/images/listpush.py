@@ -10,7 +10,7 @@ there come from the registry that the list has the image of.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -24,7 +24,7 @@ from daemonless.images.leases import Lease
 from daemonless.images.lists import ImageList
 from daemonless.images.members import fetch_blobs
 from daemonless.images.progress import Progress
-from daemonless.images.push import Wish, check, in_parallel, push
+from daemonless.images.push import Wish, check, in_parallel, push, put_blob
 from daemonless.images.recompression import reads_stored
 from daemonless.images.store import ImageStore
 from daemonless.images.transports.destination import Accepts, Advance, Destination, HoldsLists, Open
@@ -120,18 +120,13 @@ class _ListPush:
             raise UsageError(f"{member.digest} is a list on the list {self._list.shown}")
         shown = f"{self._destination.name} ({member.platform or member.digest.short})"
         changes = self._is_changed(manifest)
-        self._fetch(member, manifest, fully=changes)
+        notes = self._fetch(member, manifest, fully=changes)
         if changes:
-            there = _Place(self._destination)
-            push(
-                self._store.member(member.digest),
-                self._paths,
-                there,
-                self._wish,
-                self._show("Pushing", shown),
-            )
-            return there.descriptor
-        self._copy(manifest, self._show("Pushing", shown))
+            place = _Place(self._destination)
+            image = self._store.member(member.digest)
+            push(image, self._paths, place, self._wish, self._show("Pushing", shown))
+            return place.descriptor
+        self._copy(manifest, notes, self._show("Pushing", shown))
         self._destination.put_member(data, manifest.media_type)
         return {}
 
@@ -147,21 +142,24 @@ class _ListPush:
         is_right = any(FORMATS[each].manifest == manifest.media_type for each in formats)
         return not is_right or bool(wish.compression or wish.plain or wish.level is not None)
 
-    def _fetch(self, member: Descriptor, manifest: Manifest, *, fully: bool) -> None:
-        """Have what is missing here, of all that there is or of what the destination lacks."""
+    def _fetch(self, member: Descriptor, manifest: Manifest, *, fully: bool) -> dict[str, str]:
+        """Have what is missing here, of all that there is or of what the destination lacks.
+
+        Returns what the destination has said (`find_blob`) of those it was asked for, by digest.
+        """
         blobs = self._store.blobs
         origin = self._list.origins.get(member.digest, "")
         if origin:  # a registry need not be sent what another of its repositories has
             for each in (manifest.config, *manifest.layers):
                 self._notes.add_place(each.digest, parse_reference(origin).name)
         descriptors = {each.digest: each for each in (manifest.config, *manifest.layers)}
-        missing = [
-            each
-            for each in descriptors.values()
-            if not blobs.has(each.digest, each.size) and (fully or not self._destination.find_blob(each))
-        ]
+        missing = [each for each in descriptors.values() if not blobs.has(each.digest, each.size)]
+        notes: dict[str, str] = (
+            {} if fully else {each.digest: self._destination.find_blob(each) for each in missing}
+        )
+        missing = [each for each in missing if not notes.get(each.digest)]
         if not missing:
-            return
+            return notes
         if not origin:
             raise NotFound(
                 f"image {member.digest} of the list {self._list.shown} is not complete",
@@ -172,23 +170,17 @@ class _ListPush:
             fetch_blobs(source, blobs, missing, self._show("Pulling", f"{origin} ({member.platform})"))
         finally:
             source.close()
+        return notes
 
-    def _copy(self, manifest: Manifest, progress: Progress) -> None:
-        """Put the blobs of an image there, as they are."""
+    def _copy(self, manifest: Manifest, notes: Mapping[str, str], progress: Progress) -> None:
+        """Put the blobs of an image there, as they are; `notes` are those of `_fetch`."""
         destination = self._destination
         unique = list({each.digest: each for each in (*manifest.layers, manifest.config)}.values())
         failed = threading.Event()
 
         def put(descriptor: Descriptor) -> None:
-            note = destination.find_blob(descriptor)
-            progress.add(descriptor.digest, descriptor.size)
-            if not note:
-                destination.put_blob(
-                    descriptor,
-                    reads_stored(self._store.blobs, descriptor),
-                    lambda count: progress.advance(descriptor.digest, count),
-                )
-            progress.finish(descriptor.digest, note or "done")
+            content = reads_stored(self._store.blobs, descriptor)
+            put_blob(destination, descriptor, content, progress, failed, notes.get(descriptor.digest))
 
         jobs = {each.digest: partial(put, each) for each in unique}
         with progress:

@@ -174,18 +174,33 @@ class _Push:
         return descriptor
 
     def _put(self, descriptor: Descriptor, open_at: Open) -> None:
-        """Put a blob there unless it is, and tell."""
-        self._progress.add(descriptor.digest, descriptor.size)
-        note = self._destination.find_blob(descriptor)
-        if not note:
-            self._destination.put_blob(descriptor, open_at, lambda count: self._advance(descriptor, count))
-            note = "done"
-        self._progress.finish(descriptor.digest, note)
+        put_blob(self._destination, descriptor, open_at, self._progress, self._failed)
 
-    def _advance(self, descriptor: Descriptor, count: int) -> None:
-        if self._failed.is_set():
+
+def put_blob(
+    destination: Destination,
+    descriptor: Descriptor,
+    open_at: Open,
+    progress: Progress,
+    failed: threading.Event,
+    note: str | None = None,
+) -> None:
+    """Put a blob there unless it is, and tell; stop once `failed` is set, for another one has failed.
+
+    `note` is what `find_blob` has said of it; None if it was not asked yet.
+    """
+
+    def advance(count: int) -> None:
+        if failed.is_set():
             raise _Stopped
-        self._progress.advance(descriptor.digest, count)
+        progress.advance(descriptor.digest, count)
+
+    progress.add(descriptor.digest, descriptor.size)
+    if note is None:
+        note = destination.find_blob(descriptor)
+    if not note:
+        destination.put_blob(descriptor, open_at, advance)
+    progress.finish(descriptor.digest, note or "done")
 
 
 class _Stopped(Exception):
