@@ -127,6 +127,17 @@ def apply_options(args: Args, descriptor: dict[str, Any]) -> None:
     describe(descriptor, {key: value for key, value in platform.items() if value}, pairs(args.annotation))
 
 
+def annotate(document: dict[str, Any], annotations: dict[str, str]) -> None:
+    """Have a list say so of itself."""
+    document["annotations"] = {**(document.get("annotations") or {}), **annotations}
+
+
+def warn_of(args: Args, gone: Sequence[str]) -> None:
+    """Tell of images that had to make room on a list."""
+    for digest in gone:
+        args.warn(f"{digest} is on the list no more: another image has its platform")
+
+
 def pairs(texts: Sequence[str] | None) -> dict[str, str]:
     """Return the annotations of `--annotation KEY=VALUE`; raises UsageError."""
     found = {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from daemonless.actions.list_members import apply_options, choice, gather
+from daemonless.actions.list_members import apply_options, choice, gather, warn_of
 from daemonless.images.leases import Lease
 from daemonless.images.listing import add_members
 from daemonless.images.store import ImageStore
@@ -22,7 +22,6 @@ def main(args: Args) -> int:
         for member in members:
             apply_options(args, member.descriptor)
         found, gone = add_members(store, found, members)
-    for digest in gone:
-        args.warn(f"{digest} is on the list no more: another image has its platform")
+    warn_of(args, gone)
     print(found.id.partition(":")[2])
     return 0

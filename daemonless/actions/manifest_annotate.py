@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from daemonless.actions.list_members import apply_options, find_digest, pairs
+from daemonless.actions.list_members import annotate, apply_options, find_digest, pairs
 from daemonless.errors import UsageError
 from daemonless.images.listing import change_list
 from daemonless.images.lists import find_member
@@ -27,7 +27,7 @@ def main(args: Args) -> int:
         annotations = pairs(args.annotation)
 
         def change(document: dict[str, Any]) -> None:
-            document["annotations"] = {**(document.get("annotations") or {}), **annotations}
+            annotate(document, annotations)
     else:
         if not args.image:
             raise UsageError("no image of the list was named", "--index annotates the list itself")

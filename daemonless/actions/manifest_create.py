@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from daemonless.actions.list_members import gather, pairs
+from daemonless.actions.list_members import annotate, gather, pairs, warn_of
 from daemonless.errors import NotFound, UsageError
 from daemonless.images.leases import Lease
 from daemonless.images.listing import add_members, change_list, create_list
@@ -13,8 +13,6 @@ from daemonless.oci.reference import parse_reference
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
     from daemonless.actions.args import Args
     from daemonless.images.lists import ImageList
 
@@ -39,8 +37,7 @@ def main(args: Args) -> int:
             found = create_list(store, reference, new_document(annotations), members)
         else:
             found, gone = add_members(store, found, members)
-            for digest in gone:
-                args.warn(f"{digest} is on the list no more: another image has its platform")
+            warn_of(args, gone)
     print(found.id.partition(":")[2])
     return 0
 
@@ -51,8 +48,6 @@ def _amended(args: Args, store: ImageStore, annotations: dict[str, str]) -> Imag
         found = store.find_list(args.list)
     except NotFound:
         return None
-
-    def change(document: dict[str, Any]) -> None:
-        document["annotations"] = {**(document.get("annotations") or {}), **annotations}
-
-    return change_list(store, found, change) if annotations else found
+    return (
+        change_list(store, found, lambda document: annotate(document, annotations)) if annotations else found
+    )

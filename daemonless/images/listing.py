@@ -40,9 +40,10 @@ def create_list(
             raise Conflict(
                 f"{name} is already in use", f"another name, or: daemonless manifest rm {reference.familiar}"
             )
-        new = _entry(store, document, name, changed_notes(new_notes(), document, members))
+        data = encode(document)
+        new = _entry(store, document, data, name, changed_notes(new_notes(), document, members))
         store.write([*entries, new])
-        return load_list(new, (name,) if name else (), store.blobs.read(new.digest))
+        return load_list(new, (name,) if name else (), data)
 
 
 def change_list(
@@ -64,16 +65,16 @@ def change_list(
             raise NotFound(f"no such list of images: {found.shown}", "it was removed just now")
         document = jsonio.loads(store.blobs.read(old.digest))
         change(document)
-        new = _entry(store, document, "", changed_notes(old.notes, document, members))
-        store.write(
-            [
-                make_entry(new.descriptor, entry.name, new.notes) if entry.key == old.key else entry
-                for entry in entries
-            ]
-        )
-        if not any(entry.digest == old.digest for entry in store.entries()):
+        data = encode(document)
+        new = _entry(store, document, data, "", changed_notes(old.notes, document, members))
+        changed = [
+            make_entry(new.descriptor, entry.name, new.notes) if entry.key == old.key else entry
+            for entry in entries
+        ]
+        store.write(changed)
+        if not any(entry.digest == old.digest for entry in changed):
             store.blobs.remove(old.digest)
-        return load_list(new, names_of(entries, old), store.blobs.read(new.digest))
+        return load_list(new, names_of(entries, old), data)
 
 
 def add_members(
@@ -92,8 +93,9 @@ def add_members(
     return change_list(store, found, change, members), gone
 
 
-def _entry(store: ImageStore, document: dict[str, Any], name: str, notes: dict[str, str]) -> Entry:
-    data = encode(document)
+def _entry(
+    store: ImageStore, document: dict[str, Any], data: bytes, name: str, notes: dict[str, str]
+) -> Entry:
     digest = store.blobs.add(data)
     return make_entry(
         Descriptor(media_type=document["mediaType"], digest=digest, size=len(data)), name, notes
