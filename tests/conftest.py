@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -29,3 +32,25 @@ def paths(tmp_path: Path) -> Paths:
     for root in (roots.data, roots.run, roots.cache):
         Path(root).mkdir(mode=0o700)
     return roots
+
+
+@contextmanager
+def _canary(base: Path) -> Iterator[None]:
+    canary = base / "canary"
+    canary.write_bytes(b"canary")
+    canary.chmod(0o640)
+    before = canary.stat()
+    open_before = len(os.listdir("/proc/self/fd"))
+    yield
+    after = canary.lstat()
+    assert canary.read_bytes() == b"canary"
+    assert stat.S_ISREG(after.st_mode)
+    for field in ("st_ino", "st_mode", "st_nlink", "st_uid", "st_gid", "st_mtime_ns", "st_ctime_ns"):
+        assert getattr(after, field) == getattr(before, field), field
+    assert len(os.listdir("/proc/self/fd")) == open_before
+
+
+@pytest.fixture
+def canary() -> Callable[[Path], AbstractContextManager[None]]:
+    """Put a file into a directory that must come out of the test as it went in, all descriptors closed."""
+    return _canary

@@ -13,23 +13,14 @@ from daemonless.build.trees import Tree
 
 
 @pytest.fixture
-def base(tmp_path):
+def base(tmp_path, canary):
     """A directory with `context`, `root` and a canary, which is checked at the end."""
     base = tmp_path / "base"
     for name in ("context", "root"):
         (base / name).mkdir(parents=True)
-    canary = base / "canary"
-    canary.write_bytes(b"canary")
-    canary.chmod(0o640)
-    before = canary.stat()
-    open_before = len(os.listdir("/proc/self/fd"))
-    yield base
-    after = canary.lstat()
-    assert canary.read_bytes() == b"canary"
-    for field in ("st_ino", "st_mode", "st_nlink", "st_uid", "st_gid", "st_mtime_ns", "st_ctime_ns"):
-        assert getattr(after, field) == getattr(before, field), field
+    with canary(base):
+        yield base
     assert {path.name for path in base.iterdir()} == {"canary", "context", "root"}
-    assert len(os.listdir("/proc/self/fd")) == open_before
 
 
 @pytest.fixture
