@@ -33,7 +33,8 @@ _NO_HEADERS: Mapping[str, str] = {}  # shared and never changed
 class Download:
     """A file on its way; to be closed."""
 
-    def __init__(self, answer: requests.Response) -> None:
+    def __init__(self, session: requests.Session, answer: requests.Response) -> None:
+        self._session = session
         self._answer = answer
         self.headers: Mapping[str, str] = answer.headers  # whatever the case of their names
 
@@ -55,6 +56,7 @@ class Download:
     def close(self) -> None:
         """Close the connection."""
         self._answer.close()
+        self._session.close()
 
 
 def open_url(url: str, headers: Mapping[str, str] = _NO_HEADERS) -> Download:
@@ -71,6 +73,14 @@ def open_url(url: str, headers: Mapping[str, str] = _NO_HEADERS) -> Download:
         raise UsageError(f"{redact_url(url)} is not an address that can be fetched")
     session = _Session(load_trust(parts.netloc))
     try:
+        return Download(session, _get(session, url, headers))
+    except BaseException:
+        session.close()
+        raise
+
+
+def _get(session: _Session, url: str, headers: Mapping[str, str]) -> requests.Response:
+    try:
         answer = session.get(url, headers=headers, stream=True, timeout=_TIMEOUTS)
     except requests.exceptions.TooManyRedirects:
         raise Refused(f"{redact_url(url)}: more than {_MAX_REDIRECTS} redirects") from None
@@ -84,7 +94,7 @@ def open_url(url: str, headers: Mapping[str, str] = _NO_HEADERS) -> Download:
         gone = answer.status_code in _GONE
         reason = "there is no such file" if gone else f"the server answers {answer.status_code}"
         raise NotFound(f"cannot fetch {redact_url(url)}: {reason}")
-    return Download(answer)
+    return answer
 
 
 class _Session(requests.Session):
