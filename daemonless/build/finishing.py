@@ -65,9 +65,7 @@ def finish(
 
     def is_complete() -> bool:
         blobs = (descriptor, config_descriptor, *(layer.descriptor for layer in layers))
-        return all(store.blobs.has(each.digest, each.size) for each in blobs) and all(
-            unpacked.has(layer.diff_id) for layer in layers
-        )
+        return store.blobs.has_all(blobs) and unpacked.has_all(layer.diff_id for layer in layers)
 
     failpoints.reach("build.list")
     for reference in references or ((None,) if listed else ()):

@@ -33,7 +33,10 @@ from daemonless.syscalls import syncfs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from types import TracebackType
+
+    from daemonless.oci.image import Descriptor
 
 _LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
 _STAGED = "blob."
@@ -65,6 +68,10 @@ class BlobStore:
         except FileNotFoundError:
             return False
         return size is None or status.st_size == size
+
+    def has_all(self, descriptors: Iterable[Descriptor]) -> bool:
+        """Return whether all of these blobs are there, with their sizes."""
+        return all(self.has(each.digest, each.size) for each in descriptors)
 
     def is_intact(self, digest: str, size: int) -> bool:
         """Return whether the blob is there and its bytes still have its digest."""

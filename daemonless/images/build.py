@@ -142,9 +142,7 @@ class _Maker:
 
         def is_complete() -> bool:
             needed = (descriptor, config, *(each.descriptor for each in stored))
-            return all(self._store.blobs.has(each.digest, each.size) for each in needed) and all(
-                self._layers.has(each.diff_id) for each in stored
-            )
+            return self._store.blobs.has_all(needed) and self._layers.has_all(each.diff_id for each in stored)
 
         failpoints.reach("commit.list")
         if not self._store.add(draft.reference, descriptor, size=size, is_complete=is_complete):

@@ -218,9 +218,7 @@ class _Pull:
 
     def _is_complete(self, resolved: Resolved, layers: list[Layer]) -> bool:
         descriptors = (resolved.descriptor, resolved.manifest.config, *(each.descriptor for each in layers))
-        return all(self.blobs.has(each.digest, each.size) for each in descriptors) and all(
-            self.layers.has(each.diff_id) for each in layers
-        )
+        return self.blobs.has_all(descriptors) and self.layers.has_all(each.diff_id for each in layers)
 
 
 def resolve(source: Source, wanted: Platform) -> Resolved:

@@ -13,6 +13,10 @@ from daemonless.errors import InvalidData, NotFound
 from daemonless.files import read_file
 from daemonless.oci.digest import Digest
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 SCHEMA = 1
 RECORD = "layer.json"
 DIFF = "diff"
@@ -31,6 +35,10 @@ class LayerStore:
     def has(self, diff_id: str) -> bool:
         """Return whether the layer is unpacked."""
         return os.path.lexists(f"{self.directory}/{Digest(diff_id).hex}/{RECORD}")
+
+    def has_all(self, diff_ids: Iterable[str]) -> bool:
+        """Return whether all of these layers are unpacked."""
+        return all(map(self.has, diff_ids))
 
     def size(self, diff_id: str) -> int:
         """Return the bytes of the layer's files; raises NotFound, or InvalidData."""
