@@ -152,7 +152,7 @@ def _build(args: Args, lease: Lease, *, listed: bool = True) -> Finished | None:
             times=request.times,
         )
         cache = StepCache(args.paths, id_map, lease, caches.open(request.platform), oldest=_oldest(args))
-        plan = Plan(request, sources, lease, obtain)
+        plan = Plan(request, sources, obtain)
         for name in plan.unused_arguments():
             report.warn(f"--build-arg {printable(name)} is not used by this Dockerfile")
         _tell(args, request, plan.check(), report)

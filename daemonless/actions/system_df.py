@@ -12,7 +12,6 @@ from daemonless.actions.images import created_seconds
 from daemonless.actions.psrow import ALIVE, Row, Shared
 from daemonless.actions.values import Struct
 from daemonless.build.usage import CacheUsage
-from daemonless.containers import needs
 from daemonless.containers.store import ContainerStore
 from daemonless.containers.volumes import Users
 from daemonless.errors import DaemonlessError, UsageError
@@ -101,13 +100,12 @@ class _Usage:
         self.cached: list[Entry] = []  # what the build cache holds
         self._own: set[str] = set()  # digests that nothing but the cache needs
         try:
-            kept = garbage.needed(store, needs.users(paths))
             cache = CacheUsage(paths)
         except DaemonlessError as error:  # all may be needed
             self.warnings.append(error.message)
             kept = set(self._by_digest)
         else:
-            self.cached, self._own = cache.entries, cache.own
+            kept, self.cached, self._own = cache.needed, cache.entries, cache.own
         self.garbage = self._bytes(digest for digest in self._by_digest if digest not in kept)
         by_use: dict[bool, set[str]] = {False: set(), True: set()}
         for image in self._images:

@@ -15,7 +15,6 @@ from daemonless.dockerfile.evaluate import Scope, evaluate
 from daemonless.dockerfile.steps import CopyWork, Evaluated, RunWork, Step
 from daemonless.errors import DaemonlessError, UsageError, printable
 from daemonless.images.buildcache import StepLayer
-from daemonless.images.leases import Lease
 from daemonless.images.store import Image
 
 TYPE_CHECKING = False
@@ -46,19 +45,17 @@ class StageState:
 class Plan:
     """All stages that the target needs, by their index: each after those it needs."""
 
-    def __init__(
-        self, request: BuildRequest, sources: Sources, lease: Lease, obtain: Callable[[str, str], Image]
-    ) -> None:
+    def __init__(self, request: BuildRequest, sources: Sources, obtain: Callable[[str, str], Image]) -> None:
         """Evaluate them. Raises DockerfileError, UsageError for a target that is none.
 
-        `obtain` returns the image of a name for a platform (empty: the build's), its layers unpacked.
+        `obtain` returns the image of a name for a platform (empty: the build's), its layers unpacked; it
+        sees to it that nobody removes that.
         """
         self.stages: dict[int, StageState] = {}
         self.tasks = 0  # how many have a number
         self._request = request
         self._file = request.dockerfile
         self._sources = sources
-        self._lease = lease
         self._obtain = obtain
         self._images: dict[tuple[str, str], Image] = {}
         self._scope = Scope(
@@ -145,7 +142,6 @@ class Plan:
                     error.message, self._other_meaning(name, before) or error.hint, first=line
                 ) from error
             self._images[name, platform] = known
-            self._lease.keep(*known.needs)
         return known
 
     def _other_meaning(self, name: str, before: int) -> str:

@@ -51,7 +51,10 @@ class Wanted(Record):
 
 
 class CacheUsage:
-    """The whole cache, measured once; `own` are the digests that only the cache needs."""
+    """The whole cache, measured once.
+
+    `needed` are the digests of all that anything needs, `own` those that only the cache needs.
+    """
 
     def __init__(self, paths: Paths) -> None:
         """Measure it. Raises InvalidData if an image or a container is damaged, so nobody knows."""
@@ -59,7 +62,8 @@ class CacheUsage:
         with store.lock():  # against a removal, which is half done in between
             used = garbage.in_use(store, needs.users(paths))
         steps = sorted(BuildCache(paths.data).steps(), key=lambda step: step.used)
-        self.own = _needs(steps) - used
+        self.needed = used | _needs(steps)
+        self.own = self.needed - used
         mounts = CacheStore(paths)
         caches = mounts.caches()
         sizes = mounts.sizes(caches)
