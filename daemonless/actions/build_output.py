@@ -81,7 +81,7 @@ class Outputs:
             builder.perform(title, lambda: write_files(lowers, dest, id_map, directory))
             return
         with open_output("" if output.dest == STDOUT else dest, "an archive") as opened:
-            title = f"[export] tar archive to {_shown(output)}"
+            title = f"[export] tar archive to {output.shown}"
             builder.perform(title, lambda: write_tree(lowers, opened.fd, id_map, directory))
             opened.keep()
 
@@ -93,24 +93,20 @@ class Outputs:
 
         paths = self._args.paths
         image = ImageStore(paths.data).unlisted(built.descriptor)
-        names = tuple(map(str, map(new_reference, output.names) if output.names else self.tags))
+        names = _names(output, self.tags)
         dest = os.path.abspath(output.dest)
         if output.as_directory:
             title = f"[export] OCI layout to {printable(output.dest)}"
             builder.perform(title, lambda: write_layout(paths, image, output, names, dest))
             return
         with open_output("" if output.dest == STDOUT else dest, "an archive") as opened:
-            title = f"[export] {output.kind} archive to {_shown(output)}"
+            title = f"[export] {output.kind} archive to {output.shown}"
             builder.perform(title, lambda: write_archive(paths, image, output, names, opened.fd))
             opened.keep()
 
 
 def _names(output: Output, tags: tuple[Reference, ...]) -> tuple[str, ...]:
     return tuple(map(str, map(new_reference, output.names) if output.names else tags))
-
-
-def _shown(output: Output) -> str:
-    return "standard output" if output.dest == STDOUT else printable(output.dest)
 
 
 def _check_place(output: Output) -> None:

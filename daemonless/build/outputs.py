@@ -50,6 +50,11 @@ class Output(Record):
         """Whether it is something else than an image of the store."""
         return self.kind != "image"
 
+    @property
+    def shown(self) -> str:
+        """What a person calls the place."""
+        return "standard output" if self.dest == STDOUT else printable(self.dest)
+
 
 def parse_output(text: str) -> Output:
     """Return what an --output says. Raises UsageError, or Unsupported."""
@@ -131,7 +136,6 @@ def _level(keys: dict[str, str], compression: str, text: str) -> int | None:
 def check_together(outputs: tuple[Output, ...]) -> None:
     """Raise UsageError if several are to go to the same place."""
     places = [output.dest for output in outputs if output.dest]
-    for place in places:
-        if places.count(place) > 1:
-            shown = "standard output" if place == STDOUT else printable(place)
-            raise UsageError(f"two outputs cannot both go to {shown}", "give each a dest of its own")
+    for output in outputs:
+        if places.count(output.dest) > 1:
+            raise UsageError(f"two outputs cannot both go to {output.shown}", "give each a dest of its own")

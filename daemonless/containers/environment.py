@@ -8,12 +8,12 @@ which isolation reads at the start, and is set there if it is still absent.
 from __future__ import annotations
 
 from daemonless.errors import printable
+from daemonless.oci.image import DEFAULT_PATH
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy")
 
 

@@ -11,7 +11,7 @@ from daemonless.dockerfile.parse import heredoc_of, parse_one
 from daemonless.dockerfile.steps import CopyWork, Evaluated, RunWork, Step, WorkdirWork
 from daemonless.dockerfile.words import Words
 from daemonless.errors import UsageError, printable
-from daemonless.oci.image import parse_platform
+from daemonless.oci.image import DEFAULT_PATH, parse_platform
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     Work = RunWork | CopyWork | WorkdirWork
 
-DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _LAYER = " # buildkit"  # how BuildKit ends the history entry of a step that touches files
 _SHOWN = 400  # characters of an instruction in the progress display
 _NETWORKS = ("default", "none", "host")

@@ -18,10 +18,9 @@ from daemonless.config import Paths
 from daemonless.errors import NotFound, Unsupported
 from daemonless.images.build import add_image
 from daemonless.images.store import STARTER, Image, ImageStore
-from daemonless.oci.image import host_platform
+from daemonless.oci.image import DEFAULT_PATH, host_platform
 
 _PROGRAMS = ("/bin/busybox", "/usr/bin/busybox")
-_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _DIRECTORIES = {
     **dict.fromkeys(("bin", "dev", "etc", "home", "proc", "run", "sbin", "sys", "usr", "var"), 0o755),
     **dict.fromkeys(("usr/bin", "usr/sbin"), 0o755),
@@ -123,7 +122,7 @@ def _config(changed: int) -> dict[str, Any]:
         "architecture": platform.architecture,
         **({"variant": platform.variant} if platform.variant else {}),
         "config": {
-            "Env": [f"PATH={_PATH}"],
+            "Env": [f"PATH={DEFAULT_PATH}"],
             "Cmd": ["/bin/sh"],
             "Labels": {"org.opencontainers.image.title": comment},
         },

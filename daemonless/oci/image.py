@@ -31,6 +31,7 @@ DOCKER_LAYER = "application/vnd.docker.image.rootfs.diff.tar"
 
 MANIFESTS = (OCI_MANIFEST, DOCKER_MANIFEST)
 INDEXES = (OCI_INDEX, DOCKER_INDEX)
+DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"  # where an image has no PATH
 REF_NAME = "org.opencontainers.image.ref.name"  # image-spec, annotations.md
 
 MAX_DOCUMENT = 4 << 20  # bytes of a manifest, index or config: the bound of containers/image

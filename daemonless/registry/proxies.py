@@ -6,13 +6,13 @@ also about a server that is not.
 
 from __future__ import annotations
 
-import binascii
 import os
 from collections.abc import Mapping
 from urllib.parse import unquote, urlsplit
 
 from daemonless.errors import Unsupported
 from daemonless.record import Record
+from daemonless.registry.auth import basic_header
 from daemonless.registry.errors import redact_url
 
 _PORT = 80
@@ -46,8 +46,7 @@ def find_proxy(scheme: str, host: str, port: int, env: Mapping[str, str] = os.en
         )
     authorization = ""
     if parts.username is not None:
-        credential = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
-        authorization = f"Basic {binascii.b2a_base64(credential, newline=False).decode()}"
+        authorization = basic_header(unquote(parts.username), unquote(parts.password or ""))
     return Proxy(host=parts.hostname, port=at, authorization=authorization)
 
 
