@@ -1,14 +1,20 @@
-"""The modules of the hot commands in one file, because loading them is half of a command's time.
+"""The package's modules in one file, because loading them is half of a command's time.
 
 Python looks for, opens and checks each of the 60 modules that `run` imports: 0.2 ms a module, as
-much in all as the kernel needs to start a container. The installer compiles them once more, without
-docstrings and column tables, into one file beside the package:
+much in all as the kernel needs to start a container. The installer compiles all modules once more,
+without column tables and most docstrings, into one file beside the package:
 
     python -I -X no_debug_ranges -m daemonless.hotpath
 
 and the launcher calls `activate`. A module whose source has changed since, or that is not in the
 file, is imported the usual way, so that the file can be old or missing but never wrong. It is as
 trusted as the .pyc files it stands for: whoever can write it can write those.
+
+    tag, length of the index in ten digits, newline
+    index: marshal of {module: (is a package, mtime in ns and size of its source, offset, length)}
+    code: marshal of each module's, at the offset counted from here
+
+Each is read when it is imported: reading a megabyte at once cost a command 1 ms in page faults.
 """
 
 from __future__ import annotations
@@ -20,41 +26,65 @@ from _frozen_importlib import ModuleSpec
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from io import FileIO
     from types import CodeType, ModuleType
-    from typing import Any
+
+    Entry = tuple[bool, int, int, int, int]
 
 FILE_NAME = "hotpath.bin"
-ACTIONS = ("run", "exec", "ps", "start", "stop", "rm", "create", "inspect", "logs", "images", "kill", "wait")
-# what these actions import late, for containers with volumes and with health checks
-LATE = (
-    *("containers.storage", "containers.volumes", "isolation.copying"),
-    *("containers.grammar_health", "containers.probing"),
-)
-_TAG = f"{sys.implementation.cache_tag} 1"
+_PACKAGE = "daemonless"
+_DOCUMENTED = f"{_PACKAGE}.commands."  # --help shows what their docstrings say
+_DIRECTORY = __file__.rpartition("/")[0]
+_TAG = f"{sys.implementation.cache_tag} 2 ".encode()
+_HEAD = len(_TAG) + 11
 
 
 class HotPath:
     """A meta path finder and loader (importlib.abc) for the modules of one file."""
 
-    def __init__(self, modules: dict[str, tuple[str, bool, int, int, bytes]]) -> None:
-        self._modules = modules  # by name: path, is a package, mtime in ns, size of the source, code
+    def __init__(self, file: FileIO, directory: str = _DIRECTORY) -> None:
+        """`directory` is the package's. Raises ValueError, EOFError or TypeError if the file is no such."""
+        head = file.read(_HEAD)
+        if not head.startswith(_TAG):
+            raise ValueError("not modules for this Python")
+        length = int(head[len(_TAG) :])
+        self._index: dict[str, Entry] = marshal.loads(file.read(length))
+        self._start = _HEAD + length
+        self._path = file.name
+        self._identity = _identity(file.fileno())
+        self._directory = directory
+        self._found: dict[str, bytes] = {}
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
         """Return the spec of a module whose source is the one that was compiled."""
-        entry = self._modules.get(name)
+        entry = self._index.get(name)
         if entry is None:
             return None
+        is_package, mtime, size, offset, length = entry
+        place = f"{self._directory}{name.replace('.', '/')[len(_PACKAGE) :]}"
+        source = f"{place}/__init__.py" if is_package else f"{place}.py"
         try:
-            status = posix.stat(entry[0])
+            status = posix.stat(source)
+            if (status.st_mtime_ns, status.st_size) != (mtime, size):
+                return None
+            self._found[name] = self._read(offset, length)
         except OSError:
             return None
-        if (status.st_mtime_ns, status.st_size) != entry[2:4]:
-            return None
-        spec = ModuleSpec(name, self, origin=entry[0], is_package=entry[1])  # type: ignore[arg-type]
+        spec = ModuleSpec(name, self, origin=source, is_package=is_package)  # type: ignore[arg-type]
         spec.has_location = True
-        if entry[1]:
-            spec.submodule_search_locations = [entry[0].rpartition("/")[0]]
+        if is_package:
+            spec.submodule_search_locations = [place]
         return spec
+
+    def _read(self, offset: int, length: int) -> bytes:
+        """Return a part of the file, opened anew: a descriptor that stays open might reach a container."""
+        fd = posix.open(self._path, posix.O_RDONLY | posix.O_CLOEXEC)
+        try:
+            if _identity(fd) != self._identity:
+                raise OSError("another file has taken its place")
+            return posix.pread(fd, length, self._start + offset)
+        finally:
+            posix.close(fd)
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
         """Leave the creation of the module to the import system."""
@@ -62,46 +92,53 @@ class HotPath:
 
     def exec_module(self, module: ModuleType) -> None:
         """Run the module's code, which is then no longer kept."""
-        code: CodeType = marshal.loads(self._modules.pop(module.__name__)[4])
+        code: CodeType = marshal.loads(self._found.pop(module.__name__))
         exec(code, module.__dict__)
 
 
+def _identity(fd: int) -> tuple[int, int, int]:
+    status = posix.fstat(fd)
+    return status.st_dev, status.st_ino, status.st_mtime_ns
+
+
 def activate() -> None:
-    """Import hot modules from the file from now on, if it is there and of this Python."""
+    """Import the package's modules from the file from now on, if it is there and of this Python."""
     try:
-        with open(f"{__file__.rpartition('/')[0]}/{FILE_NAME}", "rb", buffering=0) as file:
-            tag, modules = marshal.loads(file.read())
+        with open(f"{_DIRECTORY}/{FILE_NAME}", "rb", buffering=0) as file:
+            finder = HotPath(file)
     except (OSError, EOFError, ValueError, TypeError):
         return
-    if tag == _TAG:
-        sys.meta_path.insert(0, HotPath(modules))
+    sys.meta_path.insert(0, finder)
 
 
-def compile_modules() -> bytes:
-    """Return the content of the file: what importing every hot action loads, compiled."""
-    for action in ACTIONS:
-        __import__(f"daemonless.actions.{action}")
-    for late in LATE:
-        __import__(f"daemonless.{late}")
-    __import__("daemonless.__main__")
-    modules: dict[str, Any] = {}
-    for name, module in sys.modules.items():
-        path = getattr(module, "__file__", None)
-        if name.partition(".")[0] == "daemonless" and path and module is not sys.modules["__main__"]:
-            status = posix.stat(path)
-            with open(path, "rb") as file:
-                code = compile(file.read(), path, "exec", dont_inherit=True, optimize=2)
-            is_package = path.endswith("/__init__.py")
-            modules[name] = (path, is_package, status.st_mtime_ns, status.st_size, marshal.dumps(code))
-    return marshal.dumps((_TAG, modules))
+def compile_modules(directory: str = _DIRECTORY) -> bytes:
+    """Return the content of the file for the package in `directory`."""
+    from glob import glob  # noqa: PLC0415 - the launcher's way here needs no such thing
+
+    index: dict[str, Entry] = {}
+    parts = [b"", b""]
+    offset = 0
+    for source in sorted(glob(f"{directory}/**/*.py", recursive=True)):
+        is_package = source.endswith("/__init__.py")
+        place = source.removeprefix(directory).removesuffix(".py").removesuffix("/__init__")
+        name = f"{_PACKAGE}{place.replace('/', '.')}"
+        optimize = 0 if name.startswith(_DOCUMENTED) else 2
+        status = posix.stat(source)
+        with open(source, "rb") as file:
+            code = marshal.dumps(compile(file.read(), source, "exec", dont_inherit=True, optimize=optimize))
+        index[name] = is_package, status.st_mtime_ns, status.st_size, offset, len(code)
+        parts.append(code)
+        offset += len(code)
+    parts[1] = marshal.dumps(index)
+    parts[0] = b"%s%010d\n" % (_TAG, len(parts[1]))
+    return b"".join(parts)
 
 
 def main() -> None:
     """Write the file beside the package."""
-    from daemonless.files import write_atomic  # noqa: PLC0415 - the launcher's way here needs none of it
+    from daemonless.files import write_atomic  # noqa: PLC0415 - as above
 
-    directory = __file__.rpartition("/")[0]
-    write_atomic(f"{directory}/{FILE_NAME}", compile_modules(), mode=0o644)
+    write_atomic(f"{_DIRECTORY}/{FILE_NAME}", compile_modules(), mode=0o644)
 
 
 if __name__ == "__main__":

@@ -303,7 +303,8 @@ def test_an_archive_of_a_cache_mount_stays_in_it(fresh: Cli, other, context: Pat
     second = other()
     _, _, told = build(second, context, "--cache-from", f"type=local,src={place}")
     assert "in the mount: 1" in told
-    assert not list(second.root.rglob("escaped"))
+    # What the build threw away is being removed meanwhile: rglob() would fail on it
+    assert not any("escaped" in names for _, _, names in os.walk(second.root))
     rewrite(place, lambda found: found["mounts"][0].update(name="0" * 32))
     _, _, told = build(other(), context, "--cache-from", f"type=local,src={place}")
     assert "a cache mount begins empty" in told

@@ -1,3 +1,4 @@
+import importlib
 import marshal
 import os
 import subprocess
@@ -13,43 +14,69 @@ PACKAGE = Path(daemonless.__file__).parent
 
 
 @pytest.fixture(scope="module")
-def compiled():
-    program = "import sys; from daemonless import hotpath as h; sys.stdout.buffer.write(h.compile_modules())"
-    done = subprocess.run(
-        [sys.executable, "-c", program], cwd=PACKAGE.parent, capture_output=True, check=True, timeout=30
-    )
-    tag, modules = marshal.loads(done.stdout)
-    assert tag == hotpath._TAG
-    return modules
+def content():
+    return hotpath.compile_modules()
 
 
-def test_the_file_holds_what_hot_commands_load_and_nothing_cold(compiled):
-    assert {"daemonless.actions.run", "daemonless.isolation.init", "daemonless.supervisor.monitor"} <= set(
-        compiled
-    )
-    assert not [
-        name for name in compiled if name.startswith(("daemonless.registry", "daemonless.images.pull"))
-    ]
+@pytest.fixture
+def finder(content, tmp_path):
+    """What finds modules in a file of this content, and the file."""
+    return opened(tmp_path / hotpath.FILE_NAME, content)
 
 
-def test_a_module_is_served_as_it_is(compiled):
-    finder = hotpath.HotPath(dict(compiled))
-    spec = finder.find_spec("daemonless.record")
-    module = type(sys)("daemonless.record")
-    module.__file__ = spec.origin
+def opened(path, content, directory=str(PACKAGE)):
+    path.write_bytes(content)
+    with open(path, "rb", buffering=0) as file:
+        return hotpath.HotPath(file, directory), path
+
+
+def load(finder, name):
+    module = type(sys)(name)
+    module.__file__ = finder.find_spec(name).origin
     finder.exec_module(module)
-    assert module.Record.__fields__ == ()
-    assert spec.origin == str(PACKAGE / "record.py")
-    assert finder.find_spec("daemonless.actions").submodule_search_locations == [str(PACKAGE / "actions")]
+    return module
+
+
+@pytest.mark.parametrize("name", ["record", "containers.store", "registry.retry"])
+def test_a_module_is_served_as_it_is(finder, name):
+    module = load(finder[0], f"daemonless.{name}")
+    assert module.__file__ == str(PACKAGE / f"{name.replace('.', '/')}.py")
+    here = importlib.import_module(f"daemonless.{name}")
+    assert vars(module).keys() - {"__builtins__"} == vars(here).keys() - {"__builtins__", "__cached__"}
+
+
+def test_every_module_is_there(finder):
+    for path in PACKAGE.rglob("*.py"):
+        parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+        is_package = parts[-1] == "__init__"
+        spec = finder[0].find_spec(".".join(parts[:-1] if is_package else parts))
+        assert spec.origin == str(path)
+        assert spec.submodule_search_locations == ([str(path.parent)] if is_package else None)
+
+
+def test_what_help_shows_is_kept(finder):
+    assert load(finder[0], "daemonless.commands.pull").pull.__doc__
+
+
+@pytest.mark.parametrize("change", ["replaced", "gone"])
+def test_another_file_in_its_place_is_not_read(finder, content, change):
+    modules, file = finder
+    assert modules.find_spec("daemonless.record")
+    file.unlink()
+    if change == "replaced":
+        file.write_bytes(content)
+        os.utime(file, ns=(1, 1))  # the inode may be the same again
+    assert modules.find_spec("daemonless.record") is None
 
 
 @pytest.mark.parametrize("change", ["mtime", "size", "gone", "unknown"])
-def test_a_changed_source_is_imported_the_usual_way(compiled, tmp_path, change):
+def test_a_changed_source_is_imported_the_usual_way(tmp_path, change):
     source = tmp_path / "module.py"
     source.write_text("x = 1\n")
     status = source.stat()
-    finder = hotpath.HotPath({"m": (str(source), False, status.st_mtime_ns, status.st_size, b"")})
-    assert finder.find_spec("m")
+    content = hotpath.compile_modules(str(tmp_path))
+    finder, _ = opened(tmp_path / hotpath.FILE_NAME, content, str(tmp_path))
+    assert load(finder, "daemonless.module").x == 1
     if change == "mtime":
         os.utime(source, ns=(1, 1))
     elif change == "size":
@@ -57,10 +84,16 @@ def test_a_changed_source_is_imported_the_usual_way(compiled, tmp_path, change):
         os.utime(source, ns=(status.st_mtime_ns, status.st_mtime_ns))
     elif change == "gone":
         source.unlink()
-    assert finder.find_spec("other" if change == "unknown" else "m") is None
+    assert finder.find_spec("daemonless.other" if change == "unknown" else "daemonless.module") is None
 
 
-@pytest.mark.parametrize("content", [None, b"", b"garbage", marshal.dumps(1), marshal.dumps(("other 1", {}))])
+@pytest.mark.parametrize(
+    "content",
+    [
+        *(None, b"", b"garbage", b"other" + hotpath._TAG, hotpath._TAG, hotpath._TAG + b"x" * 11),
+        *(hotpath._TAG + b"%010d\n" % 9, hotpath._TAG + b"%010d\n" % 5 + marshal.dumps({"m": 1})),
+    ],
+)
 def test_without_a_usable_file_nothing_changes(tmp_path, content):
     copy = tmp_path / "daemonless"
     copy.mkdir()
