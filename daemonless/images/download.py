@@ -24,7 +24,7 @@ from daemonless.oci.digest import Digest
 from daemonless.oci.image import Descriptor
 
 AT_ONCE = 4
-CHUNK = 1 << 20  # bytes in memory for each of them
+CHUNK = 1 << 18  # bytes in memory for each of them
 POLL = 0.1  # seconds between two looks at what another process has
 
 
@@ -44,21 +44,31 @@ class Downloads:
         self._finished: queue.SimpleQueue[Digest | BaseException] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._cancelled = False
+        self._count = 0
         self._threads: list[threading.Thread] = []
 
     def run(self, descriptors: list[Descriptor]) -> Iterator[Digest]:
-        """Yield each digest when its blob has its name; the largest are begun first.
+        """Begin, and yield what has `finished`."""
+        self.begin(descriptors)
+        yield from self.finished()
 
-        After the last one has been yielded, waits until all are on disk. Raises what the first
-        failing download raises.
-        """
+    def begin(self, descriptors: list[Descriptor]) -> None:
+        """Begin to fetch these blobs, once, the largest first."""
+        self._count = len(descriptors)
         for descriptor in sorted(descriptors, key=lambda each: -each.size):
             self._waiting.put(descriptor)
         count = min(AT_ONCE, len(descriptors))
         self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(count)]
         for thread in self._threads:
             thread.start()
-        for _ in descriptors:
+
+    def finished(self) -> Iterator[Digest]:
+        """Yield each digest when its blob has its name.
+
+        After the last one has been yielded, waits until all are on disk. Raises what the first
+        failing download raises.
+        """
+        for _ in range(self._count):
             result = self._finished.get()
             if isinstance(result, BaseException):
                 raise result

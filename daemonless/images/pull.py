@@ -1,6 +1,6 @@
 """From an image elsewhere to an image on this machine: pull.
 
-    resolve -> manifest -> config -> layers, in parallel: download, verify, unpack -> name
+    resolve -> manifest -> config, and layers in parallel: download, verify, unpack -> name
 
 Nothing is named until everything is in place and on disk, so a pull that fails, or is killed,
 leaves no image; finished blobs and layers stay and are not fetched again.
@@ -8,7 +8,7 @@ leaves no image; finished blobs and layers stay and are not fetched again.
 
 from __future__ import annotations
 
-import os
+from collections.abc import Iterable
 from typing import Any
 
 from daemonless.config import Paths
@@ -22,7 +22,7 @@ from daemonless.images.progress import Progress, Silent
 from daemonless.images.store import Image, ImageStore
 from daemonless.images.transports.registry import open_registry_source
 from daemonless.images.transports.source import Source
-from daemonless.isolation.userns import IdMap, load_id_map
+from daemonless.isolation.userns import IdMap
 from daemonless.layers import trash
 from daemonless.layers.store import LayerStore
 from daemonless.layers.worker import UnpackPool
@@ -68,23 +68,23 @@ class Layer(Record):
 def pull(
     reference: str | Reference,
     paths: Paths,
+    pool: UnpackPool,
     *,
     platform: Platform | None = None,
     progress: Progress | None = None,
     access: Access = Access(),  # noqa: B008 - it is frozen
-    id_map: IdMap | None = None,
 ) -> Image:
-    """Fetch an image from its registry, or a mirror of it, and unpack its layers; return it.
+    """Fetch an image from its registry, or a mirror of it, have `pool` unpack its layers, and return it.
 
-    `platform` defaults to this machine's. The caller must have a single thread. Raises NotFound,
-    Unsupported, InvalidData, UsageError, or the errors of `daemonless.registry.errors`; the store is
-    then as it was, but for complete blobs and layers.
+    `platform` defaults to this machine's. Raises NotFound, Unsupported, InvalidData, UsageError, or
+    the errors of `daemonless.registry.errors`; the store is then as it was, but for complete blobs
+    and layers.
     """
     if isinstance(reference, str):
         reference = parse_reference(reference)
     source = open_registry_source(reference, access.connect)
     try:
-        return pull_from(source, paths, platform=platform, progress=progress, id_map=id_map)
+        return pull_from(source, paths, pool, platform=platform, progress=progress)
     finally:
         source.close()
 
@@ -92,26 +92,24 @@ def pull(
 def pull_from(
     source: Source,
     paths: Paths,
+    pool: UnpackPool,
     *,
     platform: Platform | None = None,
     progress: Progress | None = None,
-    id_map: IdMap | None = None,
     foreign: bool = False,
 ) -> Image:
     """Fetch the image that `source` stands for, give it the source's names and return it.
 
-    With `foreign` an image that is not one of several may be for any platform. The caller must
-    have a single thread. Raises as `pull` does.
+    With `foreign` an image that is not one of several may be for any platform. Raises as `pull` does.
     """
     progress = progress or Silent()
     wanted = platform or host_platform()
-    id_map = id_map or load_id_map(os.getuid(), os.getgid())
     try:
         ImageStore(paths.data).blobs.prepare()
-        # The pool forks: it has to come before any thread, also those of the progress display.
-        with Lease(paths.data) as lease, UnpackPool(paths.data, id_map) as pool, progress:
+        pool.start()
+        with Lease(paths.data) as lease, progress:
             for _ in range(ATTEMPTS):
-                image = _Pull(source, paths, pool, id_map.key, progress, lease).run(wanted, foreign=foreign)
+                image = _Pull(source, paths, pool, progress, lease).run(wanted, foreign=foreign)
                 if image:
                     return image
     except OSError as error:
@@ -127,7 +125,7 @@ class _Pull:
     """One attempt to pull one image."""
 
     def __init__(
-        self, source: Source, paths: Paths, pool: UnpackPool, key: str, progress: Progress, lease: Lease
+        self, source: Source, paths: Paths, pool: UnpackPool, progress: Progress, lease: Lease
     ) -> None:
         self.source = source
         self.pool = pool
@@ -135,7 +133,7 @@ class _Pull:
         self.lease = lease
         self.store = ImageStore(paths.data)
         self.blobs = self.store.blobs
-        self.layers = LayerStore(paths.data, key)
+        self.layers = LayerStore(paths.data, pool.id_map.key)
 
     def run(self, wanted: Platform, *, foreign: bool) -> Image | None:
         """Pull; None means that something was removed before it could be named, or at once after it."""
@@ -143,15 +141,26 @@ class _Pull:
         partial.sweep(self.blobs)
         name = self.source.name
         resolved = resolve(self.source, wanted)
-        config_data = self._config(resolved.manifest)
-        config = parse_config(config_data, what=f"the config of {name}")
-        if not foreign or resolved.source_digest != resolved.descriptor.digest:
-            _check_platform(config, wanted, name)
-        layers = pair_layers(resolved.manifest, diff_ids(config), name)
-        documents = (resolved.descriptor.digest, resolved.manifest.config.digest)
-        blobs = (layer.descriptor.digest for layer in layers)
-        self.lease.keep(*documents, *blobs, *(layer.diff_id for layer in layers))
-        self._fetch(layers)
+        manifest = resolved.manifest
+        blobs = {layer.digest: layer for layer in manifest.layers}
+        for blob in blobs.values():
+            layer_compression(blob.media_type)
+        self.lease.keep(resolved.descriptor.digest, manifest.config.digest, *blobs)
+        with Downloads(self.source, self.blobs, self.progress) as downloads:
+            missing = self._missing(blobs.values())
+            downloads.begin(missing)
+            config_data = self._config(manifest)  # while they come
+            config = parse_config(config_data, what=f"the config of {name}")
+            if not foreign or resolved.source_digest != resolved.descriptor.digest:
+                _check_platform(config, wanted, name)
+            layers = pair_layers(manifest, diff_ids(config), name)
+            self.lease.keep(*(layer.diff_id for layer in layers))
+            by_digest = {layer.descriptor.digest: layer for layer in layers}
+            for digest in by_digest.keys() - {each.digest for each in missing}:
+                self._unpack(by_digest[digest])
+            for digest in downloads.finished():
+                self.progress.finish(digest, "done")
+                self._unpack(by_digest[digest])
         self.pool.wait()
         self.blobs.add_all(config_data, resolved.data)
         size = sum(self.layers.size(layer.diff_id) for layer in layers)
@@ -178,25 +187,17 @@ class _Pull:
         with self.source.open_blob(manifest.config) as blob:
             return blob.read_all()
 
-    def _fetch(self, layers: list[Layer]) -> None:
-        """Download what is missing and hand it on to be unpacked while the rest comes."""
+    def _missing(self, blobs: Iterable[Descriptor]) -> list[Descriptor]:
+        """Return those that have to be downloaded."""
         used = self.store.uses()
-        missing: list[Layer] = []
-        for layer in layers:
-            descriptor = layer.descriptor
-            self.progress.add(descriptor.digest, descriptor.size)
-            if self._is_here(descriptor, used):
-                self.progress.finish(descriptor.digest, "already here")
-                self._unpack(layer)
+        missing = []
+        for blob in blobs:
+            self.progress.add(blob.digest, blob.size)
+            if self._is_here(blob, used):
+                self.progress.finish(blob.digest, "already here")
             else:
-                missing.append(layer)
-        if missing:
-            by_digest = {layer.descriptor.digest: layer for layer in missing}
-            descriptors = [layer.descriptor for layer in by_digest.values()]
-            with Downloads(self.source, self.blobs, self.progress) as downloads:
-                for digest in downloads.run(descriptors):
-                    self.progress.finish(digest, "done")
-                    self._unpack(by_digest[digest])
+                missing.append(blob)
+        return missing
 
     def _is_here(self, descriptor: Descriptor, used: set[str]) -> bool:
         """Return whether a layer is in the store, whole and on disk."""

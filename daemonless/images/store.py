@@ -528,7 +528,7 @@ def _meant(text: str, names: Iterable[str]) -> str:
     pulled = {name for name in names if name and not name.startswith(_OWN)}
     if not pulled or not is_short(text):
         return ""
-    # For a name that is not here as it is: pathlib and tomllib take 10 ms.
+    # For a name that is not here as it is: reading these files takes 10 ms.
     from daemonless.registry.registries import load_registries  # noqa: PLC0415
 
     try:

@@ -164,32 +164,46 @@ def _swap(ranges: tuple[Range, ...], kept: int) -> tuple[Range, ...]:
     return tuple(sorted([*result, (kept, caller, 1)]))
 
 
-def write_maps(pid: int, id_map: IdMap) -> None:
-    """Write both maps of the user namespace of `pid`, a child of the caller.
+class _Maps:
+    """The maps of a new user namespace, that of `pid`, a child of the caller, while they are written.
 
     A single-id map needs no privilege (user_namespaces(7), "Writing to uid_map"); more ranges go
-    through the setuid helpers, both at once because they cost 1 to 2 ms each. Raises SetupFailed.
+    through the setuid helpers, both at once because they cost 1 to 2 ms each.
     """
-    if id_map.is_single:
-        _write_proc(pid, "setgroups", "deny")
-        for name, ranges in (("uid_map", id_map.uids), ("gid_map", id_map.gids)):
-            _write_proc(pid, name, " ".join(map(str, ranges[0])))
-        return
-    read_end, write_end = os.pipe()
-    quiet = [(os.POSIX_SPAWN_DUP2, write_end, 2), (os.POSIX_SPAWN_DUP2, write_end, 1)]
-    helpers = []
-    for program, ranges in ((NEWUIDMAP, id_map.uids), (NEWGIDMAP, id_map.gids)):
-        argv = [program, str(pid), *(str(number) for triple in ranges for number in triple)]
-        helpers.append(os.posix_spawn(program, argv, {"PATH": "/usr/bin:/bin"}, file_actions=quiet))
-    os.close(write_end)
-    statuses = [os.waitpid(helper, 0)[1] for helper in helpers]
-    said = os.read(read_end, 1000).decode("utf-8", "replace").strip().replace("\n", "; ")
-    os.close(read_end)
-    if any(statuses):
-        raise SetupFailed(
-            f"cannot map the user's subordinate ids: {said or 'newuidmap failed'}",
-            "check the user's ranges in /etc/subuid and /etc/subgid",
-        )
+
+    def __init__(self, pid: int, id_map: IdMap) -> None:
+        """Begin to write them; raises SetupFailed."""
+        self._helpers: list[int] = []
+        self._said = -1
+        if id_map.is_single:
+            _write_proc(pid, "setgroups", "deny")
+            for name, ranges in (("uid_map", id_map.uids), ("gid_map", id_map.gids)):
+                _write_proc(pid, name, " ".join(map(str, ranges[0])))
+            return
+        self._said, write_end = os.pipe()
+        quiet = [(os.POSIX_SPAWN_DUP2, write_end, 2), (os.POSIX_SPAWN_DUP2, write_end, 1)]
+        for program, ranges in ((NEWUIDMAP, id_map.uids), (NEWGIDMAP, id_map.gids)):
+            argv = [program, str(pid), *(str(number) for triple in ranges for number in triple)]
+            self._helpers.append(os.posix_spawn(program, argv, {"PATH": "/usr/bin:/bin"}, file_actions=quiet))
+        os.close(write_end)
+
+    def wait(self) -> None:
+        """Wait until they are written; raises SetupFailed."""
+        if not self._helpers:
+            return
+        statuses = [os.waitpid(helper, 0)[1] for helper in self._helpers]
+        said = os.read(self._said, 1000).decode("utf-8", "replace").strip().replace("\n", "; ")
+        os.close(self._said)
+        if any(statuses):
+            raise SetupFailed(
+                f"cannot map the user's subordinate ids: {said or 'newuidmap failed'}",
+                "check the user's ranges in /etc/subuid and /etc/subgid",
+            )
+
+
+def write_maps(pid: int, id_map: IdMap) -> None:
+    """Write both maps of the user namespace of `pid`, a child of the caller. Raises SetupFailed."""
+    _Maps(pid, id_map).wait()
 
 
 def _write_proc(pid: int, name: str, text: str) -> None:
@@ -218,52 +232,105 @@ def clone_failed(error: OSError) -> SetupFailed:
     )
 
 
+class MappedChild:
+    """A child in a new user namespace, as whose root it runs a function once it is told to `go`.
+
+    What is between the making of this and `go`, the caller has for itself: the child's ids are
+    mapped meanwhile, and it runs `prepare` with the caller's own ids. Neither may have threads.
+    """
+
+    def __init__(
+        self,
+        function: Callable[[], int],
+        id_map: IdMap,
+        flags: int = 0,
+        prepare: Callable[[], object] | None = None,
+    ) -> None:
+        """Make it; raises SetupFailed. `flags` are of more namespaces.
+
+        What `function` returns is the child's exit status; DaemonlessError becomes a line on stderr and its
+        status.
+        """
+        read_end, self._go = os.pipe()
+        # Otherwise an interrupt that comes during the clone is raised in both, in the child as if it were us.
+        before = _signal.pthread_sigmask(_signal.SIG_BLOCK, (_signal.SIGINT,))
+        try:
+            self.pid = syscalls.clone3(syscalls.CLONE_NEWUSER | flags)
+        except OSError as error:
+            os.close(read_end)
+            os.close(self._go)
+            _signal.pthread_sigmask(_signal.SIG_SETMASK, before)
+            raise clone_failed(error) from error
+        if self.pid == 0:
+            status = 125
+            try:
+                _signal.pthread_sigmask(_signal.SIG_SETMASK, before)
+                os.close(self._go)
+                if prepare:
+                    prepare()
+                if os.read(read_end, 1):
+                    os.close(read_end)
+                    become_root(id_map)
+                    status = function()
+            except DaemonlessError as error:
+                os.write(2, f"Error: {error.message}\n".encode())
+                status = error.exit_status
+            except KeyboardInterrupt:
+                status = 130
+            except BaseException as error:  # a traceback would be the only other output
+                os.write(2, f"Error: {type(error).__name__}: {error}\n".encode())
+            finally:
+                os._exit(status)
+        os.close(read_end)
+        self._maps: _Maps | None = None
+        try:
+            _signal.pthread_sigmask(_signal.SIG_SETMASK, before)
+            self._maps = _Maps(self.pid, id_map)
+        except BaseException:
+            self.kill()
+            raise
+
+    def go(self) -> None:
+        """Let the child run its function. Raises SetupFailed; then there is no child any more."""
+        assert self._maps
+        try:
+            maps, self._maps = self._maps, None
+            maps.wait()
+            os.write(self._go, b"!")
+        except BaseException as error:
+            self.kill()  # it may have begun, and wait for what only we can tell it
+            if isinstance(error, BrokenPipeError):
+                raise SetupFailed("the process that was made ended before its time") from None
+            raise
+        self._close()
+
+    def _close(self) -> None:
+        os.close(self._go)
+        self._go = -1
+
+    def kill(self) -> None:
+        """End the child, unless it was told to go or there is none any more."""
+        if self._go < 0:
+            return
+        self._close()
+        os.kill(self.pid, _signal.SIGKILL)
+        try:
+            if self._maps:
+                self._maps.wait()
+        except SetupFailed:
+            pass  # they have nobody to write for
+        finally:
+            os.waitpid(self.pid, 0)
+
+
 def start_mapped(function: Callable[[], int], id_map: IdMap, flags: int = 0) -> int:
     """Run `function` as root of a new user namespace (and those of `flags`); return the child's pid.
 
-    The function's result is the child's exit status; DaemonlessError becomes a line on stderr
-    and its status. The caller must have a single thread. Raises SetupFailed.
+    As for MappedChild. Raises SetupFailed.
     """
-    read_end, write_end = os.pipe()
-    # Otherwise an interrupt that comes during the clone is raised in both, in the child as if it were us.
-    before = _signal.pthread_sigmask(_signal.SIG_BLOCK, (_signal.SIGINT,))
-    try:
-        pid = syscalls.clone3(syscalls.CLONE_NEWUSER | flags)
-    except OSError as error:
-        os.close(read_end)
-        os.close(write_end)
-        _signal.pthread_sigmask(_signal.SIG_SETMASK, before)
-        raise clone_failed(error) from error
-    if pid == 0:
-        status = 125
-        try:
-            _signal.pthread_sigmask(_signal.SIG_SETMASK, before)
-            os.close(write_end)
-            if os.read(read_end, 1):
-                os.close(read_end)
-                become_root(id_map)
-                status = function()
-        except DaemonlessError as error:
-            os.write(2, f"Error: {error.message}\n".encode())
-            status = error.exit_status
-        except KeyboardInterrupt:
-            status = 130
-        except BaseException as error:  # a traceback would be the only other output
-            os.write(2, f"Error: {type(error).__name__}: {error}\n".encode())
-        finally:
-            os._exit(status)
-    os.close(read_end)
-    try:
-        _signal.pthread_sigmask(_signal.SIG_SETMASK, before)
-        write_maps(pid, id_map)
-        os.write(write_end, b"!")
-    except BaseException:
-        os.close(write_end)
-        os.kill(pid, _signal.SIGKILL)  # it may have begun, and wait for what only we can tell it
-        os.waitpid(pid, 0)
-        raise
-    os.close(write_end)
-    return pid
+    child = MappedChild(function, id_map, flags)
+    child.go()
+    return child.pid
 
 
 def become_root(id_map: IdMap, *, keep_groups: bool = False) -> None:

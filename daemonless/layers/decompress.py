@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from daemonless.layers.incoming import Stream
 
-CHUNK = 1 << 19  # bytes of output at once: fits the cache of a core, and few enough switches
+CHUNK = 1 << 18  # bytes of output at once: few switches, and few pages that are touched for the first time
 _READ = 1 << 17  # bytes of input at once
 _ALARM_FROM = 64 << 20  # bytes of output before the ratio counts
 _ALARM_RATIO = 2000  # gzip ends near 1030; more is a bomb

@@ -1,6 +1,7 @@
 """The process that unpacks, and its children: the other side of `daemonless.layers.worker`.
 
-Everything is imported before `_confine`; after that there is no file system to import from.
+Everything is imported before `_confine`, by the caller's own ids; after that there is no file system
+to import from.
 """
 
 from __future__ import annotations
@@ -18,11 +19,11 @@ from daemonless import jsonio, syscalls
 from daemonless.errors import DaemonlessError, InvalidData
 from daemonless.isolation.userns import IdMap
 from daemonless.layers.decompress import decompress
+from daemonless.layers.jobs import MAX_MESSAGE, failure
 from daemonless.layers.staging import Staging
 from daemonless.layers.unpack import unpack
 from daemonless.oci.digest import Digest, new_hash
 
-MAX_MESSAGE = 1 << 16
 _THREAD_FROM = 4 << 20  # bytes of a blob: below, a second thread costs more than it saves
 _RESERVE = 32 << 20  # bytes to leave free on the disk
 _CPU_SECONDS = 4 * 3600  # of one layer
@@ -143,7 +144,7 @@ class _Server:
             job.staging = Staging(self._data_fd, self._owner)
             job.answer_fd, write_fd = os.pipe()
         except OSError as error:
-            self._outbox.append(_failure(job, error))
+            self._outbox.append(failure(job.ticket, error))
             return False
         job.pid = os.fork()
         if job.pid == 0:
@@ -161,11 +162,14 @@ class _Server:
         """Pass on the child's answer, or say that it died without one."""
         answer = os.read(job.answer_fd, MAX_MESSAGE)
         os.close(job.answer_fd)
+        if answer:
+            self._outbox.append(answer)
+            self._send()  # at once: the child takes a millisecond to end
         _, status = os.waitpid(job.pid, 0)
         if not answer:
             ended = f"ended by signal {os.WTERMSIG(status)}" if os.WIFSIGNALED(status) else "ended early"
-            answer = _failure(job, DaemonlessError(f"the unpacking process {ended}", "is memory short?"))
-        self._outbox.append(answer)
+            error = DaemonlessError(f"the unpacking process {ended}", "is memory short?")
+            self._outbox.append(failure(job.ticket, error))
         assert job.staging is not None
         job.staging.discard()  # published, it is not there any more
         job.staging.close()
@@ -204,18 +208,7 @@ def _unpack(job: _Job, staged: Staging, data_fd: int, layers: str, id_map: IdMap
             )
         staged.publish(layers, job.diff_id, unpacked)
     except (DaemonlessError, OSError, MemoryError) as error:
-        return _failure(job, error)
+        return failure(job.ticket, error)
     except Exception as error:  # a fault of ours: named, without a traceback that would read files
-        return _failure(job, DaemonlessError(f"internal error: {type(error).__name__}: {error}"))
+        return failure(job.ticket, DaemonlessError(f"internal error: {type(error).__name__}: {error}"))
     return jsonio.dumps({"ticket": job.ticket, "warnings": list(unpacked.warnings)}).encode()
-
-
-def _failure(job: _Job, error: Exception) -> bytes:
-    answer: dict[str, Any] = {"ticket": job.ticket}
-    if isinstance(error, OSError):
-        answer |= {"error": "OSError", "errno": error.errno or 0}
-    elif isinstance(error, DaemonlessError):
-        answer |= {"error": type(error).__name__, "message": error.message, "hint": error.hint}
-    else:
-        answer |= {"error": "DaemonlessError", "message": "not enough memory", "hint": ""}
-    return jsonio.dumps(answer).encode()

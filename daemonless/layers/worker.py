@@ -1,13 +1,16 @@
 """Unpack layers in parallel, as root of the user's id map.
 
-    caller (any thread) --- socket: {"ticket", "diffId", "mediaType"} + blob ---> server
-    caller (wait)       <-- socket: {"ticket", "warnings"} or an error ---------- server
-                                                     server --- fork ---> one child per layer
+    caller (any thread) --- socket: a job and its blob ---> server
+    caller (wait)       <-- socket: an answer ------------- server
+                                server --- fork ---> one child per layer
 
 The server is cloned while the caller still has a single thread, into namespaces of its own: it
 has no network, no file system but the descriptors it was given, and as first process of its pid
 namespace it takes its children with it. It ends when the caller's socket does, however that
 comes about. A child unpacks into a staging directory, verifies the diff_id and publishes.
+
+It gets ready by itself: its ids are mapped, and it imports what it needs, on a second core, while
+the caller goes on.
 """
 
 from __future__ import annotations
@@ -16,20 +19,15 @@ import os
 import socket
 from threading import Lock
 from types import TracebackType
-from typing import Any
 
 from daemonless import jsonio, syscalls
-from daemonless.errors import DaemonlessError, InvalidData, SetupFailed, Unsupported
+from daemonless.errors import DaemonlessError, SetupFailed
 from daemonless.files import make_private_directory
-from daemonless.isolation.userns import IdMap, start_mapped, to_inside
+from daemonless.isolation.userns import IdMap, MappedChild, to_inside
 from daemonless.layers import staging, trash
-from daemonless.layers.server import MAX_MESSAGE, serve
+from daemonless.layers.jobs import MAX_MESSAGE, reported
 from daemonless.oci.digest import Digest
 from daemonless.oci.image import layer_compression
-
-_ERRORS: dict[str, type[DaemonlessError]] = {
-    kind.__name__: kind for kind in (DaemonlessError, InvalidData, SetupFailed, Unsupported)
-}
 
 
 class UnpackPool:
@@ -43,31 +41,33 @@ class UnpackPool:
     def __init__(self, data: str, id_map: IdMap) -> None:
         self.warnings: list[str] = []  # of the layers that `wait` has seen finished
         self._data = data
-        self._id_map = id_map
+        self.id_map = id_map
         self._lock = Lock()
         self._next_ticket = 0
         self._pending: dict[int, Digest] = {}
-        self._pid = 0
+        self._runs = False
 
     def __enter__(self) -> UnpackPool:
-        """Start the server. Raises SetupFailed, or OSError if the data directory is unusable."""
-        layers = f"layers/{self._id_map.key}"
+        """Make the server. Raises SetupFailed, or OSError if the data directory is unusable."""
+        layers = f"layers/{self.id_map.key}"
         for directory in (layers, "tmp", "trash"):
             make_private_directory(f"{self._data}/{directory}")
         data_fd = os.open(self._data, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         staging.sweep(data_fd)
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         owner = (
-            _inside(self._id_map.uids, os.geteuid()),
-            _inside(self._id_map.gids, os.getegid()),
+            _inside(self.id_map.uids, os.geteuid()),
+            _inside(self.id_map.gids, os.getegid()),
         )
 
         def run() -> int:
-            return serve(theirs.fileno(), data_fd, layers, self._id_map, owner)
+            from daemonless.layers.server import serve  # noqa: PLC0415 - see _load_server
+
+            return serve(theirs.fileno(), data_fd, layers, self.id_map, owner)
 
         namespaces = syscalls.CLONE_NEWNS | syscalls.CLONE_NEWNET | syscalls.CLONE_NEWPID
         try:
-            self._pid = start_mapped(run, self._id_map, namespaces | syscalls.CLONE_NEWIPC)
+            self._server = MappedChild(run, self.id_map, namespaces | syscalls.CLONE_NEWIPC, _load_server)
         except BaseException:
             self._socket.close()
             raise
@@ -80,20 +80,34 @@ class UnpackPool:
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._socket.close()
-        os.waitpid(self._pid, 0)
+        self._server.kill()  # if it was not needed
+        if self._runs:
+            os.waitpid(self._server.pid, 0)
         if kind is not None:
             trash.empty_in_background(self._data)
+
+    def start(self) -> None:
+        """Have it run, as the first `submit` does otherwise. Raises SetupFailed if there can be none."""
+        with self._lock:
+            self._start()
+
+    def _start(self) -> None:
+        if not self._runs:
+            self._server.go()
+            self._runs = True
 
     def submit(self, blob: str, diff_id: str, media_type: str) -> int:
         """Have the blob at the path `blob` unpacked; return a ticket, and do not wait.
 
-        Raises Unsupported for an unknown media type, OSError if the blob cannot be read.
+        Raises Unsupported for an unknown media type, OSError if the blob cannot be read, SetupFailed
+        if there can be no unpacker.
         """
         compression = layer_compression(media_type)
         digest = Digest(diff_id)
         fd = os.open(blob, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
         try:
             with self._lock:
+                self._start()
                 ticket = self._next_ticket
                 self._next_ticket += 1
                 self._pending[ticket] = digest
@@ -108,7 +122,7 @@ class UnpackPool:
     def wait(self) -> None:
         """Wait until everything submitted is unpacked; raise the first error there is.
 
-        Raises InvalidData, Unsupported or SetupFailed about a layer, OSError about the disk.
+        Raises InvalidData or Unsupported about a layer, OSError about the disk.
         """
         while self._pending:
             data = self._receive()
@@ -116,7 +130,7 @@ class UnpackPool:
             with self._lock:
                 diff_id = self._pending.pop(answer["ticket"])
             if "error" in answer:
-                raise _error(answer, diff_id)
+                raise reported(answer, diff_id)
             self.warnings += [f"layer {diff_id.short}: {line}" for line in answer["warnings"]]
 
     def _receive(self) -> bytes:
@@ -129,16 +143,12 @@ class UnpackPool:
         return data
 
 
+def _load_server() -> None:
+    import daemonless.layers.server  # noqa: F401, PLC0415 - the caller needs none of what it imports
+
+
 def _server_died() -> DaemonlessError:
     return DaemonlessError("the process that unpacks layers ended unexpectedly", "is there enough memory?")
-
-
-def _error(answer: dict[str, Any], diff_id: Digest) -> Exception:
-    """Return the exception that a child's answer describes."""
-    if answer["error"] == "OSError":
-        return OSError(answer["errno"], os.strerror(answer["errno"]))
-    kind = _ERRORS.get(answer["error"], DaemonlessError)
-    return kind(f"cannot unpack layer {diff_id.short}: {answer['message']}", answer["hint"])
 
 
 def _inside(ranges: tuple[tuple[int, int, int], ...], number: int) -> int:

@@ -22,6 +22,7 @@ from daemonless.files import read_file
 from daemonless.record import Record
 from daemonless.registry import realms
 from daemonless.registry.auth import basic_header
+from daemonless.registry.places import config_home
 
 MAX_FILE = 1 << 20
 DOCKER_KEY = "https://index.docker.io/v1/"  # what docker login calls docker.io
@@ -80,8 +81,7 @@ def auth_files(env: Mapping[str, str]) -> tuple[str, ...]:
     The one in $XDG_RUNTIME_DIR, if there is any, ends with the session; the last one lasts.
     """
     session = f"{env['XDG_RUNTIME_DIR']}/containers/auth.json" if env.get("XDG_RUNTIME_DIR") else ""
-    home = env.get("XDG_CONFIG_HOME") or f"{env.get('HOME', '/nonexistent')}/.config"
-    return (*filter(None, (session,)), f"{home}/containers/auth.json")
+    return (*filter(None, (session,)), f"{config_home(env)}/containers/auth.json")
 
 
 def docker_file(env: Mapping[str, str]) -> str:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from daemonless import jsonio
@@ -21,6 +20,7 @@ from daemonless.errors import DaemonlessError, InvalidData, Unsupported, printab
 from daemonless.files import read_file
 from daemonless.oci.reference import Reference
 from daemonless.registry.errors import Refused
+from daemonless.registry.places import config_home
 
 _MAX_BYTES = 1 << 20
 _SIGNATURES = ("signedBy", "signedBaseLayer", "sigstoreSigned")
@@ -39,9 +39,8 @@ def check_policy(
     `scopes` are what the image is known by in its transport, the narrowest first. Raises InvalidData for a
     file that is not a policy.
     """
-    user = Path(env.get("XDG_CONFIG_HOME") or f"{env.get('HOME', '/nonexistent')}/.config")
-    paths = (user / "containers/policy.json", Path(system) / "containers/policy.json")
-    found = next(filter(None, map(_read, map(str, paths))), None)
+    paths = (f"{config_home(env)}/containers/policy.json", f"{system}/containers/policy.json")
+    found = next(filter(None, map(_read, paths)), None)
     if found is None:
         return
     path, data = found

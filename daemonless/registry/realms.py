@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from daemonless import jsonio
 from daemonless.errors import InvalidData
 from daemonless.files import Lock, make_private_directory, read_file, write_atomic
+from daemonless.registry.places import config_home
 
 _PORTS = {"http": 80, "https": 443}
 
@@ -60,5 +61,4 @@ def login_lock(env: Mapping[str, str] = os.environ) -> Lock:
 
 
 def _path(env: Mapping[str, str]) -> str:
-    home = env.get("XDG_CONFIG_HOME") or f"{env.get('HOME', '/nonexistent')}/.config"
-    return f"{os.path.abspath(home)}/daemonless/realms.json"
+    return f"{os.path.abspath(config_home(env))}/daemonless/realms.json"

@@ -14,15 +14,14 @@ prefix replace each other, aliases add up, an empty alias takes one back.
 from __future__ import annotations
 
 import os
-import tomllib
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from daemonless.errors import InvalidData, UsageError, printable
 from daemonless.oci.reference import Reference, is_short, parse_reference, repository_of
 from daemonless.record import Record
 from daemonless.registry.errors import Refused
+from daemonless.registry.places import config_home
 
 _PULLS = ("all", "digest-only", "tag-only")
 _MODES = ("enforcing", "permissive", "disabled")  # of short names; nobody is asked in any of them
@@ -67,12 +66,12 @@ class Registries:
     def __init__(
         self,
         tables: Mapping[str, _Registry] | None = None,
-        aliases: Mapping[str, str] | None = None,
+        aliases: Callable[[], Mapping[str, str]] = dict,
         search: tuple[str, ...] = (),
         mode: str = "permissive",
     ) -> None:
         self._tables = tables or {}
-        self._aliases = aliases or {}
+        self._aliases = aliases
         self._search = search
         self._mode = mode
 
@@ -87,7 +86,7 @@ class Registries:
             return (typed,)
         repository = repository_of(name)
         suffix = name.removeprefix(repository)
-        if alias := self._aliases.get(repository):
+        if alias := self._aliases().get(repository):
             return (parse_reference(alias + suffix),)
         if len(self._search) > 1 and self._mode == "enforcing":
             shown = ", ".join(f"{domain}/{name}" for domain in self._search)
@@ -153,44 +152,67 @@ def _moved(reference: Reference, table: _Registry, location: str) -> Reference:
 def load_registries(env: Mapping[str, str] = os.environ, system: str = "/etc") -> Registries:
     """Return the configuration of this user; raises InvalidData for a file that cannot be used."""
     home = env.get("HOME", "/nonexistent")
-    user = Path(env.get("XDG_CONFIG_HOME") or f"{home}/.config") / "containers"
-    host = Path(system) / "containers"
+    user, host = f"{config_home(env)}/containers", f"{system}/containers"
     given = env.get("CONTAINERS_REGISTRIES_CONF")
-    own = user / "registries.conf"
+    own = f"{user}/registries.conf"
     has_own = os.path.exists(own)
-    files = [Path(given)] if given else [own if has_own else host / own.name]
+    paths = [given] if given else [own if has_own else f"{host}/registries.conf"]
     if given and not os.path.exists(given):
         raise UsageError(f"cannot read {given}: it does not exist", "look at CONTAINERS_REGISTRIES_CONF")
     for directory in (user,) if has_own and not given else (host, user):
-        files += sorted((directory / "registries.conf.d").glob("*.conf"))
-    files.append(Path(env.get("XDG_CACHE_HOME") or f"{home}/.cache") / "containers/short-name-aliases.conf")
+        drop_ins = f"{directory}/registries.conf.d"
+        names = os.listdir(drop_ins) if os.path.isdir(drop_ins) else []
+        paths += sorted(f"{drop_ins}/{name}" for name in names if name.endswith(".conf"))
+    cache = env.get("XDG_CACHE_HOME") or f"{home}/.cache"
+    paths.append(f"{cache}/containers/short-name-aliases.conf")
 
+    files = [_File(path) for path in paths if os.path.exists(path)]
     tables: dict[str, _Registry] = {}
-    aliases: dict[str, str] = {}
     search: tuple[str, ...] = ()
     mode = "permissive"
-    for path in files:
-        if not os.path.exists(path):
+    for file in files:
+        if file.has_aliases_alone:
             continue
-        file = _File(path)
+        file.aliases()  # which checks them
         tables |= {table.prefix: table for table in file.tables()}
-        aliases |= file.aliases()
         found = file.search()
         search = search if found is None else found
         mode = file.mode() or mode
+
+    def aliases() -> dict[str, str]:
+        return {name: value for file in files for name, value in file.aliases().items()}
+
     return Registries(tables, aliases, search, mode)
 
 
 class _File:
     """One file; everything in it is checked before it is believed."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = str(path)
+    def __init__(self, path: str) -> None:
+        """Read it. One of aliases alone is parsed when they are asked for: Debian's takes 5 ms."""
+        self.path = path
         try:
-            self.document = tomllib.loads(path.read_text(encoding="utf-8"))
+            with open(path, encoding="utf-8") as file:
+                self._text = file.read()
         except (OSError, ValueError) as error:
-            reason = error.strerror if isinstance(error, OSError) else str(error)
-            raise InvalidData(f"cannot use {self.path}: {reason}") from None
+            raise self._unusable(error) from None
+        lines = [line for line in map(str.strip, self._text.splitlines()) if line and line[0] != "#"]
+        headers = [line for line in lines if line[0] == "["]
+        self.has_aliases_alone = not lines or (headers == ["[aliases]"] and lines[0] == "[aliases]")
+        if not self.has_aliases_alone:
+            self._parse()
+
+    def _unusable(self, error: OSError | ValueError) -> InvalidData:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        return InvalidData(f"cannot use {self.path}: {reason}")
+
+    def _parse(self) -> None:
+        import tomllib  # noqa: PLC0415 - as long as there is nothing to parse
+
+        try:
+            self.document = tomllib.loads(self._text)
+        except ValueError as error:
+            raise self._unusable(error) from None
         old = self.table(self.document, "registries")  # the file format of before 2018
         self._old = {key: self.strings(self.table(old, key), "registries") for key in old}
 
@@ -211,6 +233,8 @@ class _File:
 
     def aliases(self) -> dict[str, str]:
         """Return the full names of short ones; empty for one that is taken back."""
+        if self.has_aliases_alone:
+            self._parse()
         table = self.table(self.document, "aliases")
         found = {name: self.text(table, name) for name in table}
         for name, value in found.items():

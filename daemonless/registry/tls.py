@@ -11,9 +11,9 @@ import os
 import ssl
 import threading
 from collections.abc import Mapping
-from pathlib import Path
 
 from daemonless.errors import UsageError
+from daemonless.registry.places import config_home
 
 _BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem")
 
@@ -61,7 +61,7 @@ def load_trust(
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if cert_dir and not os.path.isdir(cert_dir):
         raise UsageError(f"cannot read the certificates in {cert_dir}: it is not a directory")
-    for directory in [Path(cert_dir)] if cert_dir else _directories(host, env, system):
+    for directory in [cert_dir] if cert_dir else _directories(host, env, system):
         _load_directory(context, directory)
     if not tls_verify:
         context.check_hostname = False
@@ -72,35 +72,37 @@ def load_trust(
     if given and not os.path.exists(given):
         raise UsageError(f"cannot read the CA file {given}", "look at SSL_CERT_FILE and REQUESTS_CA_BUNDLE")
     for name in filter(None, env.get("SSL_CERT_DIR", "").split(":")):
-        _load_authorities(context, Path(name))
+        _load_authorities(context, name)
     return Trust(context, bundle or "")
 
 
-def _directories(host: str, env: Mapping[str, str], system: str) -> list[Path]:
-    home = Path(env.get("XDG_CONFIG_HOME") or f"{env.get('HOME', '/nonexistent')}/.config")
-    bases = (home / "containers", Path(system) / "containers", Path(system) / "docker")
-    return [base / "certs.d" / host for base in bases if (base / "certs.d" / host).is_dir()]
+def _directories(host: str, env: Mapping[str, str], system: str) -> list[str]:
+    bases = (f"{config_home(env)}/containers", f"{system}/containers", f"{system}/docker")
+    return [path for base in bases if os.path.isdir(path := f"{base}/certs.d/{host}")]
 
 
-def _load_authorities(context: ssl.SSLContext, directory: Path) -> None:
+def _load_authorities(context: ssl.SSLContext, directory: str) -> None:
     """Trust the certificates in a directory of SSL_CERT_DIR, whatever its files are called."""
     try:
-        files = sorted(path for path in directory.iterdir() if path.is_file())
+        names = sorted(os.listdir(directory))
     except OSError as error:
         raise UsageError(f"cannot read {directory}: {error.strerror}", "look at SSL_CERT_DIR") from None
-    for path in files:
+    for name in names:
         try:
-            context.load_verify_locations(cafile=path)
+            if os.path.isfile(f"{directory}/{name}"):
+                context.load_verify_locations(cafile=f"{directory}/{name}")
         except (OSError, ssl.SSLError):
             continue  # not a certificate: such directories hold other things as well
 
 
-def _load_directory(context: ssl.SSLContext, directory: Path) -> None:
-    for path in sorted(directory.iterdir()):
+def _load_directory(context: ssl.SSLContext, directory: str) -> None:
+    for name in sorted(os.listdir(directory)):
+        path = f"{directory}/{name}"
+        stem, kind = os.path.splitext(path)
         try:
-            if path.suffix == ".crt":
+            if kind == ".crt":
                 context.load_verify_locations(cafile=path)
-            elif path.suffix == ".cert":
-                context.load_cert_chain(path, path.with_suffix(".key"))
+            elif kind == ".cert":
+                context.load_cert_chain(path, f"{stem}.key")
         except (OSError, ssl.SSLError) as error:
             raise UsageError(f"cannot use the certificate {path}: {error}") from None

@@ -1,5 +1,6 @@
 import os
 import select
+import signal
 import time
 
 import pytest
@@ -94,5 +95,44 @@ def test_an_interrupt_as_it_begins_ends_the_child_that_waits_for_us(monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         userns.start_mapped(lambda: len(select.select([ours], [], [], 20)), alone)
     assert time.monotonic() - started < 10
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
+
+
+def test_a_child_gets_ready_with_our_own_ids_until_it_is_told_to_go():
+    id_map = userns.keep_id_map(userns.load_id_map(os.getuid(), os.getgid()), 1000, 1000)
+    read_end, write_end = os.pipe()
+    child = userns.MappedChild(
+        lambda: 3 if os.getuid() == 0 else 4,
+        id_map,
+        prepare=lambda: os.write(write_end, b"%d" % os.getuid()),
+    )
+    assert os.read(read_end, 10) in (b"65534", b"1000")  # before and after it is mapped
+    assert os.waitpid(child.pid, os.WNOHANG) == (0, 0)
+    child.go()
+    assert os.waitstatus_to_exitcode(os.waitpid(child.pid, 0)[1]) == 3
+    child.kill()  # does nothing any more
+    os.close(read_end)
+    os.close(write_end)
+
+
+def test_a_child_that_is_not_needed_leaves_nothing():
+    before = os.listdir("/proc/self/fd")
+    child = userns.MappedChild(lambda: 3, userns.load_id_map(os.getuid(), os.getgid()), prepare=signal.pause)
+    child.kill()
+    child.kill()
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
+    assert os.listdir("/proc/self/fd") == before
+
+
+def test_a_child_that_fails_to_get_ready_is_an_error():
+    def prepare():
+        raise ImportError("no module")
+
+    child = userns.MappedChild(lambda: 3, userns.load_id_map(os.getuid(), os.getgid()), prepare=prepare)
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    with pytest.raises(SetupFailed, match="ended before its time"):
+        child.go()
     with pytest.raises(ChildProcessError):
         os.waitpid(-1, os.WNOHANG)

@@ -229,7 +229,7 @@ def test_a_killed_server_is_an_error_and_its_staging_is_swept(data, tmp_path, id
     with pytest.raises(DaemonlessError, match="ended unexpectedly"), UnpackPool(str(data), id_map) as pool:
         submit(pool, tmp_path, *large())
         wait_until(lambda: leftovers(data))
-        os.kill(pool._pid, signal.SIGKILL)
+        os.kill(pool._server.pid, signal.SIGKILL)
         pool.wait()
     assert visible(data) == []
     assert leftovers(data)

@@ -238,8 +238,8 @@ def test_the_first_version_of_the_format(machine):
         "unqualified-search-registries = [1]",
         'unqualified-search-registries = ["https://quay.io"]',
         'short-name-mode = "guess"',
-        "[aliases]\na = 1",
-        '[aliases]\na = "short"',
+        'short-name-mode = "disabled"\n[aliases]\na = 1',
+        'short-name-mode = "disabled"\n[aliases]\na = "short"',
         "aliases = 1",
         "registry = 1",
         "registry = [1]",
@@ -258,3 +258,18 @@ def test_the_first_version_of_the_format(machine):
 def test_what_is_wrong_names_the_file(machine, text):
     with pytest.raises(InvalidData, match=r"registries\.conf"):
         machine.load(text)
+
+
+@pytest.mark.parametrize("wrong", ["a = 1", 'a = "short"', "a"])
+def test_aliases_in_a_file_of_their_own_are_read_for_short_names_alone(machine, wrong):
+    registries = machine.load(f"# what is short\n\n [aliases] \n{wrong}\n")
+    assert names(registries, "quay.io/x/y") == ["quay.io/x/y:latest"]
+    with pytest.raises(InvalidData, match=r"registries\.conf"):
+        registries.spelled_out("box")
+
+
+@pytest.mark.parametrize("before", ["# nothing\n", '[aliases]\na = "quay.io/x/a"\n', "[ aliases ]\n"])
+def test_a_table_after_comments_or_aliases_counts(machine, before):
+    text = f'{before} [[registry]]\nlocation = "b.example"\nblocked = true'
+    with pytest.raises(Refused):
+        machine.load(text).endpoints(parse_reference("b.example/x"))
