@@ -48,7 +48,7 @@ def test_it_asks(cli: Cli, image: str, terminal: Terminal) -> None:
 def test_a_start_beside_a_prune_wins_or_loses_whole(cli: Cli, image: str) -> None:
     """Whatever the order, a container either runs afterwards or is gone; a loser says why."""
     for number in range(8):
-        name = f"c{number}"
+        name = f"x{number}"  # which no id begins with
         cli("create", "--name", name, "--network=none", image, "sleep", "100")
         start = cli.start("start", name)
         pruned = cli("container", "prune", "--force").lines

@@ -66,7 +66,7 @@ def test_100_runs_removals_lists_and_prunes_at_once(cli: Cli, image: str, row: i
                 problems.append(result)
 
     def run(number: int) -> Result:
-        name = f"c{number}"
+        name = f"x{number}"
         started = cli("run", "-d", *QUICK, "--name", name, image, "sleep", "1000", status=None)
         if started.status == 0 and number % 3 == 0:
             return cli("rm", "-f", "-t", "0", name, status=None)
@@ -88,7 +88,7 @@ def test_100_runs_removals_lists_and_prunes_at_once(cli: Cli, image: str, row: i
     assert not problems, problems[0]
     cli("container", "prune", "-f")
     shown = cli("ps", "-a", "--format", "{{.Names}} {{.State}}").lines
-    assert sorted(shown) == sorted(f"c{number} running" for number in range(MANY) if number % 3 == 2)
+    assert sorted(shown) == sorted(f"x{number} running" for number in range(MANY) if number % 3 == 2)
     running = [line.split()[0] for line in shown]
     all_at_once(lambda number: cli("rm", "-f", "-t", "0", running[number]), len(running))
     assert not cli.leftovers()
