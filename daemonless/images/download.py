@@ -13,6 +13,7 @@ import queue
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 
 from daemonless.errors import InvalidData
@@ -46,6 +47,7 @@ class Downloads:
         self._cancelled = False
         self._count = 0
         self._threads: list[threading.Thread] = []
+        self._begun: set[Partial] = set()
 
     def run(self, descriptors: list[Descriptor]) -> Iterator[Digest]:
         """Begin, and yield what has `finished`."""
@@ -96,9 +98,24 @@ class Downloads:
             with Partial(self._blobs, descriptor.digest) as partial:
                 claimed, seen = self._claim(partial, descriptor, patient=patient)
                 if claimed:
-                    self._fetch(partial, descriptor, seen)
+                    with self._kept(partial):
+                        self._fetch(partial, descriptor, seen)
                 else:
                     self._busy.put(descriptor)
+
+    @contextmanager
+    def _kept(self, partial: Partial) -> Iterator[None]:
+        """Have what is empty removed if the pull fails elsewhere before something has arrived."""
+        with self._lock:
+            if self._cancelled:
+                _discard_if_empty(partial)
+            self._check()
+            self._begun.add(partial)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._begun.remove(partial)
 
     def _claim(self, partial: Partial, descriptor: Descriptor, *, patient: bool) -> tuple[bool, int]:
         """Make a blob ours to fetch; return whether it is, and how much of it was shown as arrived."""
@@ -173,3 +190,10 @@ class Downloads:
     ) -> None:
         with self._lock:
             self._cancelled = True
+            for partial in self._begun:  # their threads may end with the process
+                _discard_if_empty(partial)
+
+
+def _discard_if_empty(partial: Partial) -> None:
+    if not partial.size:
+        partial.discard()

@@ -3,6 +3,7 @@
 import os
 import random
 import threading
+import time
 
 import pytest
 from fake_peer import digest_of
@@ -264,3 +265,34 @@ def test_sweep(blobs):
     assert list(kept(blobs)) == [name]
     partial.sweep(blobs)  # it is of no use to anybody
     assert kept(blobs) == {}
+
+
+@pytest.mark.parametrize("arrived", [0, 1000])
+def test_who_leaves_early_leaves_what_has_arrived_and_nothing_empty(connect, peer, blobs, arrived):
+    """The thread waits for its peer as long as it likes, and ends with the process."""
+    asked, release = threading.Event(), threading.Event()
+
+    def stuck(handler):
+        handler.send_response(200)
+        handler.send_header("Content-Length", str(len(BLOB)))
+        handler.end_headers()
+        handler.wfile.write(BLOB[:arrived])
+        asked.set()
+        release.wait(20)
+
+    peer.routes[f"/v2/app/blobs/{LAYER.digest}"] = stuck
+    source = RegistrySource(connect(peer), parse_reference(f"{peer.host}/app"))
+    with pytest.raises(InvalidData), Downloads(source, blobs, Silent()) as downloads:
+        downloads.begin([LAYER])
+        assert asked.wait(20)
+        deadline = time.monotonic() + 20
+        while list(kept(blobs).values()) != [arrived]:
+            assert time.monotonic() < deadline
+            time.sleep(0.002)
+        raise InvalidData("the config is wrong")
+    assert list(kept(blobs).values()) == ([arrived] if arrived else [])
+    release.set()
+    for thread in downloads._threads:
+        thread.join(20)
+    assert list(kept(blobs).values()) == ([arrived] if arrived else [])
+    assert not blobs.has(LAYER.digest)
