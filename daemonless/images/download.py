@@ -20,7 +20,7 @@ from daemonless.errors import InvalidData
 from daemonless.images.blobs import BlobStore
 from daemonless.images.partial import Partial
 from daemonless.images.progress import Progress
-from daemonless.images.transports.source import BlobReader, Resumable, Source
+from daemonless.images.transports.source import BlobReader, Source, is_resumable
 from daemonless.oci.digest import Digest
 from daemonless.oci.image import Descriptor
 
@@ -136,7 +136,7 @@ class Downloads:
                 self._receive(partial, descriptor, seen)
             except BaseException as error:
                 # it is wrong, there is no room for it, or it would be read from its start again
-                lost = isinstance(error, (InvalidData, OSError)) or not isinstance(self._source, Resumable)
+                lost = isinstance(error, (InvalidData, OSError)) or not is_resumable(self._source)
                 if lost or not partial.size:
                     partial.discard()
                 raise
@@ -166,7 +166,7 @@ class Downloads:
                 return
 
     def _open(self, partial: Partial, descriptor: Descriptor) -> BlobReader:
-        if partial.size and isinstance(self._source, Resumable):
+        if partial.size and is_resumable(self._source):
             return self._source.resume_blob(descriptor, partial.reader())
         partial.restart()
         return self._source.open_blob(descriptor)

@@ -27,7 +27,14 @@ from daemonless.images.progress import Progress
 from daemonless.images.push import Wish, check, in_parallel, push, put_blob
 from daemonless.images.recompression import reads_stored
 from daemonless.images.store import ImageStore
-from daemonless.images.transports.destination import Accepts, Advance, Destination, HoldsLists, Open
+from daemonless.images.transports.destination import (
+    Accepts,
+    Advance,
+    Destination,
+    HoldsLists,
+    Open,
+    holds_lists,
+)
 from daemonless.images.transports.source import Source
 from daemonless.oci.digest import Digest, digest_of
 from daemonless.oci.image import (
@@ -65,7 +72,7 @@ def push_list(
     Raises as `images.push.push`, and as `images.pull.pull` for images that are fetched.
     """
     check(wish)
-    if not isinstance(destination, HoldsLists):
+    if not holds_lists(destination):
         raise UsageError(f"{destination.name} holds no lists of images", "oci-archive:FILE:NAME does")
     store = ImageStore(paths.data)
     try:

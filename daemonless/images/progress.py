@@ -12,9 +12,13 @@ import sys
 import threading
 import time
 from types import TracebackType
-from typing import Any, Protocol
 
 from daemonless.oci.digest import Digest
+from daemonless.structural import Protocol
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 SECONDS_BETWEEN_LINES = 15.0  # about a blob that takes long, where there are no bars
 _BAR_WIDTH = 30  # columns

@@ -9,7 +9,6 @@ leaves no image; finished blobs and layers stay and are not fetched again.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 from daemonless.config import Paths
 from daemonless.errors import DaemonlessError, InvalidData, NotFound, Unsupported, printable
@@ -45,6 +44,10 @@ from daemonless.oci.image import (
 from daemonless.oci.reference import Reference, parse_reference
 from daemonless.record import Record
 from daemonless.registry.access import Access
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 ATTEMPTS = 3  # when somebody removed, by hand, what was about to be named
 

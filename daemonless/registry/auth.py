@@ -14,7 +14,6 @@ import base64
 import ipaddress
 import time
 from collections.abc import Callable, Generator
-from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
 from daemonless import jsonio
@@ -23,6 +22,7 @@ from daemonless.record import Record
 from daemonless.registry.errors import Refused, RegistryError, Unauthorized, redact_url
 from daemonless.registry.realms import origin_of
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from daemonless.registry.credentials import Credential
     from daemonless.registry.transport import Request, Response

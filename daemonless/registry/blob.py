@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING
 
 from daemonless.errors import InvalidData
 from daemonless.oci.digest import VerifiedReader
@@ -18,6 +17,7 @@ from daemonless.registry.errors import Unreachable
 from daemonless.registry.retry import Attempts
 from daemonless.registry.transport import Response
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from daemonless.oci.digest import Readable
 

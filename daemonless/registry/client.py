@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Generator
-from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urljoin, urlsplit
 
 from daemonless import jsonio
@@ -55,7 +54,10 @@ from daemonless.registry.transport import (
 )
 from daemonless.registry.upload import Upload
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from daemonless.oci.digest import Readable
 
 MAX_ERROR_BYTES = 1 << 20

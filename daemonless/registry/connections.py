@@ -11,10 +11,10 @@ import select
 import ssl
 import threading
 from collections.abc import Callable, Mapping
-from typing import Protocol
 from urllib.parse import quote, urlsplit
 
 from daemonless.registry.proxies import Proxy, find_proxy
+from daemonless.structural import Protocol
 
 CONNECT_TIMEOUT = 10.0  # seconds
 READ_TIMEOUT = 60.0  # seconds without a single byte

@@ -13,7 +13,6 @@ import base64
 import binascii
 import os
 from collections.abc import Iterator, Mapping
-from typing import Any
 from urllib.parse import urlsplit
 
 from daemonless import jsonio
@@ -23,6 +22,10 @@ from daemonless.record import Record
 from daemonless.registry import realms
 from daemonless.registry.auth import basic_header
 from daemonless.registry.places import config_home
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 MAX_FILE = 1 << 20
 DOCKER_KEY = "https://index.docker.io/v1/"  # what docker login calls docker.io

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from daemonless import jsonio
 from daemonless.errors import DaemonlessError, InvalidData, Unsupported, printable
@@ -21,6 +20,10 @@ from daemonless.files import read_file
 from daemonless.oci.reference import Reference
 from daemonless.registry.errors import Refused
 from daemonless.registry.places import config_home
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _MAX_BYTES = 1 << 20
 _SIGNATURES = ("signedBy", "signedBaseLayer", "sigstoreSigned")

@@ -15,13 +15,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from daemonless.errors import InvalidData, UsageError, printable
 from daemonless.oci.reference import Reference, is_short, parse_reference, repository_of
 from daemonless.record import Record
 from daemonless.registry.errors import Refused
 from daemonless.registry.places import config_home
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _PULLS = ("all", "digest-only", "tag-only")
 _MODES = ("enforcing", "permissive", "disabled")  # of short names; nobody is asked in any of them

@@ -15,7 +15,6 @@ import ssl
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.client import HTTPException
-from typing import Protocol
 from urllib.parse import urljoin, urlsplit
 
 from daemonless import __version__
@@ -26,6 +25,7 @@ from daemonless.registry.connections import Answer, Connections, ProxyFailed
 from daemonless.registry.errors import Refused, RegistryError, Unreachable, Untrusted, redact_url
 from daemonless.registry.retry import LATER, Attempts, Retry
 from daemonless.registry.tls import Trust
+from daemonless.structural import Protocol
 
 MAX_REDIRECTS = 5
 

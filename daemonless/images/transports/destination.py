@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Protocol, runtime_checkable
 
 from daemonless.errors import InvalidData
 from daemonless.oci.digest import VerifiedReader
 from daemonless.oci.image import Descriptor
 from daemonless.record import Record
+from daemonless.structural import Protocol
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TypeGuard
 
 CHUNK = 1 << 20  # bytes copied at once
 
@@ -57,12 +61,16 @@ class Destination(Protocol):
         """Put the manifest there, when all it needs is; this gives the image its name."""
 
 
-@runtime_checkable
 class HoldsLists(Destination, Protocol):
     """A Destination that may also get a list of images, by `put_manifest`, after what it names."""
 
     def put_member(self, data: bytes, media_type: str) -> None:
         """Put the manifest of an image there that a list names."""
+
+
+def holds_lists(destination: Destination) -> TypeGuard[HoldsLists]:
+    """Return whether it may get a list."""
+    return hasattr(destination, "put_member")
 
 
 def verified(descriptor: Descriptor, open_at: Open, progress: Advance) -> Iterator[bytes]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
 
 from daemonless.errors import DaemonlessError
 from daemonless.images.transports.destination import Accepts, Advance, Open
@@ -14,7 +13,9 @@ from daemonless.registry.blob import Blob
 from daemonless.registry.client import RegistryClient
 from daemonless.registry.policy import check_policy, scopes_of
 from daemonless.registry.registries import Endpoint, Registries, load_registries
+from daemonless.structural import Protocol
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from daemonless.oci.digest import Readable
 

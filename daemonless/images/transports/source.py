@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from daemonless.oci.digest import Digest
 from daemonless.oci.image import Descriptor, Fetched
 from daemonless.oci.reference import Reference
+from daemonless.structural import Protocol
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import TypeGuard
+
     from daemonless.oci.digest import Readable
 
 
@@ -31,7 +34,6 @@ class BlobReader(Protocol):
         """Close it."""
 
 
-@runtime_checkable
 class Resumable(Protocol):
     """A Source that is far away, and can go on in the middle of a blob."""
 
@@ -63,3 +65,8 @@ class Source(Protocol):
 
     def close(self) -> None:
         """Close what is open."""
+
+
+def is_resumable(source: Source) -> TypeGuard[Resumable]:
+    """Return whether it can go on in the middle of a blob."""
+    return hasattr(source, "resume_blob")
