@@ -11,10 +11,11 @@ file, is imported the usual way, so that the file can be old or missing but neve
 trusted as the .pyc files it stands for: whoever can write it can write those.
 
     tag, length of the index in ten digits, newline
-    index: marshal of {module: (is a package, mtime in ns and size of its source, offset, length)}
+    index: marshal of {module: (source, its mtime in ns, its size, offset, length)}
     code: marshal of each module's, at the offset counted from here
 
-Each is read when it is imported: reading a megabyte at once cost a command 1 ms in page faults.
+Each is read when it is imported: reading a megabyte at once cost a command 1 ms in page faults. What a
+pull imports of the standard library is there as well, as most of its time is imports.
 """
 
 from __future__ import annotations
@@ -26,14 +27,16 @@ from _frozen_importlib import ModuleSpec
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from io import FileIO
     from types import CodeType, ModuleType
 
-    Entry = tuple[bool, int, int, int, int]
+    Entry = tuple[str, int, int, int, int]  # the source is relative to the package, or absolute
 
 FILE_NAME = "hotpath.bin"
 _PACKAGE = "daemonless"
 _DOCUMENTED = f"{_PACKAGE}.commands."  # --help shows what their docstrings say
+_IMPORTING = ("actions.pulling", "layers.server")  # what of the standard library is worth having
 _DIRECTORY = __file__.rpartition("/")[0]
 _TAG = f"{sys.implementation.cache_tag} 2 ".encode()
 _HEAD = len(_TAG) + 11
@@ -60,9 +63,9 @@ class HotPath:
         entry = self._index.get(name)
         if entry is None:
             return None
-        is_package, mtime, size, offset, length = entry
-        place = f"{self._directory}{name.replace('.', '/')[len(_PACKAGE) :]}"
-        source = f"{place}/__init__.py" if is_package else f"{place}.py"
+        source, mtime, size, offset, length = entry
+        if source[0] != "/":
+            source = f"{self._directory}/{source}"
         try:
             status = posix.stat(source)
             if (status.st_mtime_ns, status.st_size) != (mtime, size):
@@ -70,10 +73,12 @@ class HotPath:
             self._found[name] = self._read(offset, length)
         except OSError:
             return None
+        directory, _, file = source.rpartition("/")
+        is_package = file == "__init__.py"
         spec = ModuleSpec(name, self, origin=source, is_package=is_package)  # type: ignore[arg-type]
         spec.has_location = True
         if is_package:
-            spec.submodule_search_locations = [place]
+            spec.submodule_search_locations = [directory]
         return spec
 
     def _read(self, offset: int, length: int) -> bytes:
@@ -115,23 +120,39 @@ def compile_modules(directory: str = _DIRECTORY) -> bytes:
     """Return the content of the file for the package in `directory`."""
     from glob import glob  # noqa: PLC0415 - the launcher's way here needs no such thing
 
+    sources = dict(_foreign_sources())
+    for path in glob("**/*.py", root_dir=directory, recursive=True):
+        parts = [_PACKAGE, *path.removesuffix(".py").split("/")]
+        sources[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
     index: dict[str, Entry] = {}
-    parts = [b"", b""]
+    codes = []
     offset = 0
-    for source in sorted(glob(f"{directory}/**/*.py", recursive=True)):
-        is_package = source.endswith("/__init__.py")
-        place = source.removeprefix(directory).removesuffix(".py").removesuffix("/__init__")
-        name = f"{_PACKAGE}{place.replace('/', '.')}"
+    for name, source in sorted(sources.items()):
+        path = source if source[0] == "/" else f"{directory}/{source}"
         optimize = 0 if name.startswith(_DOCUMENTED) else 2
-        status = posix.stat(source)
-        with open(source, "rb") as file:
-            code = marshal.dumps(compile(file.read(), source, "exec", dont_inherit=True, optimize=optimize))
-        index[name] = is_package, status.st_mtime_ns, status.st_size, offset, len(code)
-        parts.append(code)
+        status = posix.stat(path)
+        with open(path, "rb") as file:
+            code = marshal.dumps(compile(file.read(), path, "exec", dont_inherit=True, optimize=optimize))
+        index[name] = source, status.st_mtime_ns, status.st_size, offset, len(code)
+        codes.append(code)
         offset += len(code)
-    parts[1] = marshal.dumps(index)
-    parts[0] = b"%s%010d\n" % (_TAG, len(parts[1]))
-    return b"".join(parts)
+    first = marshal.dumps(index)
+    return b"".join((b"%s%010d\n" % (_TAG, len(first)), first, *codes))
+
+
+def _foreign_sources() -> Iterator[tuple[str, str]]:
+    """Yield name and source of the modules of the standard library that _IMPORTING loads."""
+    from sysconfig import get_path  # noqa: PLC0415 - as above
+
+    for name in _IMPORTING:
+        __import__(f"{_PACKAGE}.{name}")
+    library = f"{get_path('stdlib')}/"
+    for name, module in sys.modules.items():
+        source = getattr(module, "__file__", None) or ""
+        if not (source.startswith(library) and source.endswith(".py")) or "-packages/" in source:
+            continue
+        if module.__name__ == name:  # os.path is posixpath
+            yield name, source
 
 
 def main() -> None:

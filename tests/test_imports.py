@@ -106,3 +106,21 @@ def test_the_test_notices_what_is_loaded(paths: Paths) -> None:
         check=False,
     )
     assert {"gotpl", "re", "typing"} <= set(done.stdout.split())
+
+
+def test_what_a_pull_imports_beside_http(tmp_path):
+    """Its unpacker imports the decompressors, in a process of its own; bars are for a terminal."""
+    program = (
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "import daemonless.actions.pull, daemonless.actions.pulling\n"
+        "from daemonless.registry.registries import load_registries\n"
+        "load_registries({}, sys.argv[2]).spelled_out('quay.io/x/y')\n"
+        "print(*sys.modules)"
+    )
+    drop_ins = tmp_path / "containers/registries.conf.d"
+    drop_ins.mkdir(parents=True)
+    (drop_ins / "shortnames.conf").write_text('[aliases]\na = "quay.io/a/a"\n')
+    argv = [sys.executable, "-ISE", "-c", program, ROOT, str(tmp_path)]
+    loaded = set(subprocess.run(argv, capture_output=True, text=True, check=True).stdout.split())
+    assert "http.client" in loaded
+    assert not loaded & {"typing", "tomllib", "pathlib", "zstandard", "isal", "rich", "requests", "subprocess"}
