@@ -159,8 +159,10 @@ class _Pull:
             layers = pair_layers(manifest, diff_ids(config), name)
             self.lease.keep(*(layer.diff_id for layer in layers))
             by_digest = {layer.descriptor.digest: layer for layer in layers}
-            for digest in by_digest.keys() - {each.digest for each in missing}:
-                self._unpack(by_digest[digest])
+            coming = {each.digest for each in missing}
+            for layer in layers:
+                if layer.descriptor.digest not in coming:
+                    self._unpack(layer)
             for digest in downloads.finished():
                 self.progress.finish(digest, "done")
                 self._unpack(by_digest[digest])
