@@ -266,7 +266,7 @@ class MappedChild:
             try:
                 _signal.pthread_sigmask(_signal.SIG_SETMASK, before)
                 os.close(self._go)
-                if prepare:
+                if prepare and os.read(read_end, 1):
                     prepare()
                 if os.read(read_end, 1):
                     os.close(read_end)
@@ -286,6 +286,8 @@ class MappedChild:
         try:
             _signal.pthread_sigmask(_signal.SIG_SETMASK, before)
             self._maps = _Maps(self.pid, id_map)
+            if prepare:  # only now, as it would keep the helpers from a core, and us waiting for their exec
+                os.write(self._go, b"?")
         except BaseException:
             self.kill()
             raise

@@ -26,7 +26,7 @@ from daemonless.files import make_private_directory
 from daemonless.isolation.userns import IdMap, MappedChild, to_inside
 from daemonless.layers import staging, trash
 from daemonless.layers.jobs import MAX_MESSAGE, reported
-from daemonless.oci.digest import Digest
+from daemonless.oci.digest import Digest, new_hash
 from daemonless.oci.image import layer_compression
 
 
@@ -145,6 +145,8 @@ class UnpackPool:
 
 def _load_server() -> None:
     import daemonless.layers.server  # noqa: F401, PLC0415 - the caller needs none of what it imports
+
+    new_hash("sha256")  # which takes 2 ms when it is first asked for
 
 
 def _server_died() -> DaemonlessError:

@@ -95,9 +95,11 @@ def open_registry(
     authenticator = Authenticator(domain, credential)
     if not plain:
         return RegistryClient(domain, transport, authenticator, attempts=attempts)
-    # finding out whether there is TLS takes no trust, and loading the system's takes 50 ms
-    unchecked = load_trust(host, tls_verify=False, cert_dir=cert_dir)
-    prober = HttpTransport(unchecked, debug=debug, attempts=attempts)
+    prober = None
+    if tls_verify is not False:
+        # finding out whether there is TLS takes no trust, and loading the system's takes 50 ms
+        unchecked = load_trust(host, tls_verify=False, cert_dir=cert_dir)
+        prober = HttpTransport(unchecked, debug=debug, attempts=attempts)
     return RegistryClient(
         domain, transport, authenticator, schemes=("https", "http"), prober=prober, attempts=attempts
     )
