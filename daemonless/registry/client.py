@@ -459,6 +459,7 @@ class RegistryClient:
             try:
                 request = Request(method="GET", url=f"{scheme}://{self.host}/v2/", redirects=False)
                 response = self._prober.send(request)
+                response.read(MAX_ERROR_BYTES)  # of one that is read to its end the connection is used again
                 response.close()
             except Untrusted:
                 raise

@@ -248,6 +248,21 @@ def test_plain_http_only_where_it_was_chosen(peer):
         client.close()
 
 
+@pytest.mark.parametrize(("verify", "connections"), [(False, 1), (None, 2)])
+def test_who_checks_nothing_goes_on_with_the_connection_that_found_out_about_tls(peer, verify, connections):
+    seen = set()
+
+    def answer(handler):
+        seen.add(handler.client_address)
+        return 200, {"Content-Type": OCI_MANIFEST}, json.dumps(MANIFEST).encode()
+
+    peer.routes |= {"/v2/": answer, "/v2/app/manifests/latest": answer}
+    client = open_registry(peer.host, tls_verify=verify)
+    client.fetch_manifest("app", "latest")
+    client.close()
+    assert len(seen) == connections
+
+
 def test_the_first_failure_is_told_when_no_scheme_works():
     with pytest.raises(Unreachable, match="Connection refused"):
         open_registry("127.0.0.1:1").fetch_manifest("app", "latest")
