@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 
+from daemonless import events
 from daemonless.actions.cold import in_child
 from daemonless.actions.each import for_each
 from daemonless.errors import DaemonlessError, NotFound, UsageError
 from daemonless.images.blobs import store_failed
-from daemonless.images.store import ImageStore
-from daemonless.images.transports.location import parse_location
+from daemonless.images.store import STARTER, ImageStore
+from daemonless.images.transports.location import DOCKER, parse_location
 from daemonless.isolation.userns import load_id_map
 from daemonless.layers.worker import UnpackPool
 from daemonless.oci.reference import has_transport
@@ -67,6 +68,8 @@ def fetch(args: Args, name: str) -> list[Image]:
     itself. The caller must have a single thread. Raises as `images.pull` does.
     """
     location = parse_location(name)
+    if location.transport == DOCKER and str(location.reference) == STARTER:
+        return [_starter(args)]
     try:
         with UnpackPool(args.paths.data, load_id_map(os.getuid(), os.getgid())) as pool:
             # What speaks HTTP takes 40 ms to import, and the unpacker as long to get ready.
@@ -75,3 +78,11 @@ def fetch(args: Args, name: str) -> list[Image]:
             return fetch_from(location, args, name, pool)
     except OSError as error:
         raise store_failed(f"store image {name}", error) from error
+
+
+def _starter(args: Args) -> Image:
+    from daemonless.images.starter import ensure_starter  # noqa: PLC0415 - for this one name
+
+    image = ensure_starter(args.paths)
+    events.record(args.paths, "image", "pull", image.id.partition(":")[2], name=STARTER)
+    return image

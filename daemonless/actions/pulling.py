@@ -9,7 +9,6 @@ from daemonless.actions.access import registry_access
 from daemonless.errors import NotFound, UsageError
 from daemonless.images.progress import make_progress
 from daemonless.images.pull import pull, pull_from
-from daemonless.images.store import STARTER
 from daemonless.images.transports.location import DOCKER, DOCKER_ARCHIVE, parse_location
 from daemonless.oci.image import asked_platform
 from daemonless.oci.reference import is_short, repository_of
@@ -83,10 +82,6 @@ def _pull_local(args: Args, location: Location, pool: UnpackPool) -> list[Image]
 
 
 def _pull(args: Args, reference: Reference, pool: UnpackPool) -> Image:
-    if str(reference) == STARTER:
-        from daemonless.images.starter import ensure_starter  # noqa: PLC0415 - for this one name
-
-        return ensure_starter(args.paths)
     return pull(
         reference,
         args.paths,

@@ -16,6 +16,7 @@ import sys
 import tarfile
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -206,7 +207,12 @@ class Buildah:
         if len(layers) == 1:
             return {"config": config, "tree": of_directory(str(overlay / layers[0]))}
         options = f"ro,userxattr,lowerdir={':'.join(layers)}"
-        subprocess.run(["mount", "-t", "overlay", "-o", options, "none", top], check=True, cwd=overlay)
+        mount = ["mount", "-t", "overlay", "-o", options, "none", top]
+        for left in range(20, -1, -1):
+            # "failed to clone lowerpath", says the kernel while the other thread's buildah mounts below it
+            if subprocess.run(mount, check=not left, cwd=overlay).returncode == 0:
+                break
+            time.sleep(0.1)
         try:
             return {"config": config, "tree": of_directory(top)}
         finally:
