@@ -75,6 +75,7 @@ class HotPath:
             return None
         directory, _, file = source.rpartition("/")
         is_package = file == "__init__.py"
+        # What the loader protocol asks for is here; its abstract class would have to be imported.
         spec = ModuleSpec(name, self, origin=source, is_package=is_package)  # type: ignore[arg-type]
         spec.has_location = True
         if is_package:

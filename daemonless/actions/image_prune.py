@@ -77,9 +77,8 @@ def prune(paths: Paths, doomed: Sequence[Listed]) -> tuple[list[str], int]:
     for image in doomed:
 
         def check_unused(image: Listed = image) -> None:
-            others = (
-                store.images() if isinstance(image, ImageList) else ()
-            )  # whose containers are not the list's
+            # of all images, those whose containers are not the list's
+            others = store.images() if isinstance(image, ImageList) else ()
             if Context(paths, others).containers_of(image):
                 raise Conflict(f"image {image.id} is in use")
 

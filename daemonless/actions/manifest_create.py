@@ -48,6 +48,6 @@ def _amended(args: Args, store: ImageStore, annotations: dict[str, str]) -> Imag
         found = store.find_list(args.list)
     except NotFound:
         return None
-    return (
-        change_list(store, found, lambda document: annotate(document, annotations)) if annotations else found
-    )
+    if not annotations:
+        return found
+    return change_list(store, found, lambda document: annotate(document, annotations))

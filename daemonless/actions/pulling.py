@@ -30,8 +30,9 @@ def all_tags(args: Args, name: str) -> list[str]:
     location = parse_location(name)
     if location.reference is None or location.transport != DOCKER or repository_of(name) != name:
         raise UsageError(f"--all-tags takes a repository, and {name} is more", "leave out the tag")
-    reference = load_registries().spelled_out(name)[0]
-    endpoint = load_registries().endpoints(reference)[-1]
+    registries = load_registries()
+    reference = registries.spelled_out(name)[0]
+    endpoint = registries.endpoints(reference)[-1]
     client = registry_access(args).connect(endpoint)
     try:
         return [f"{reference.name}:{tag}" for tag in client.tags(endpoint.reference.path)]

@@ -89,12 +89,9 @@ class UnpackPool:
     def start(self) -> None:
         """Have it run, as the first `submit` does otherwise. Raises SetupFailed if there can be none."""
         with self._lock:
-            self._start()
-
-    def _start(self) -> None:
-        if not self._runs:
-            self._server.go()
-            self._runs = True
+            if not self._runs:
+                self._server.go()
+                self._runs = True
 
     def submit(self, blob: str, diff_id: str, media_type: str) -> int:
         """Have the blob at the path `blob` unpacked; return a ticket, and do not wait.
@@ -106,8 +103,8 @@ class UnpackPool:
         digest = Digest(diff_id)
         fd = os.open(blob, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
         try:
+            self.start()
             with self._lock:
-                self._start()
                 ticket = self._next_ticket
                 self._next_ticket += 1
                 self._pending[ticket] = digest

@@ -163,9 +163,7 @@ def load_registries(env: Mapping[str, str] = os.environ, system: str = "/etc") -
     if given and not os.path.exists(given):
         raise UsageError(f"cannot read {given}: it does not exist", "look at CONTAINERS_REGISTRIES_CONF")
     for directory in (user,) if has_own and not given else (host, user):
-        drop_ins = f"{directory}/registries.conf.d"
-        names = os.listdir(drop_ins) if os.path.isdir(drop_ins) else []
-        paths += sorted(f"{drop_ins}/{name}" for name in names if name.endswith(".conf"))
+        paths += _drop_ins(f"{directory}/registries.conf.d")
     cache = env.get("XDG_CACHE_HOME") or f"{home}/.cache"
     paths.append(f"{cache}/containers/short-name-aliases.conf")
 
@@ -186,6 +184,14 @@ def load_registries(env: Mapping[str, str] = os.environ, system: str = "/etc") -
         return {name: value for file in files for name, value in file.aliases().items()}
 
     return Registries(tables, aliases, search, mode)
+
+
+def _drop_ins(directory: str) -> list[str]:
+    try:
+        names = os.listdir(directory)
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return []
+    return sorted(f"{directory}/{name}" for name in names if name.endswith(".conf"))
 
 
 class _File:
@@ -210,7 +216,7 @@ class _File:
         return InvalidData(f"cannot use {self.path}: {reason}")
 
     def _parse(self) -> None:
-        import tomllib  # noqa: PLC0415 - as long as there is nothing to parse
+        import tomllib  # noqa: PLC0415 - 5 ms, and most machines have nothing to parse for a full name
 
         try:
             self.document = tomllib.loads(self._text)

@@ -273,3 +273,13 @@ def test_a_table_after_comments_or_aliases_counts(machine, before):
     text = f'{before} [[registry]]\nlocation = "b.example"\nblocked = true'
     with pytest.raises(Refused):
         machine.load(text).endpoints(parse_reference("b.example/x"))
+
+
+def test_drop_ins_that_may_not_be_read_are_none(machine):
+    blocked = '[[registry]]\nlocation = "b.example"\nblocked = true'
+    directory = Path(machine.write("etc/containers/registries.conf.d/x.conf", blocked)).parent
+    directory.chmod(0)
+    try:
+        assert machine.load().endpoints(parse_reference("b.example/x"))
+    finally:
+        directory.chmod(0o700)
