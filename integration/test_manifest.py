@@ -323,3 +323,74 @@ def test_tree(here):
     here("manifest", "create", "both", "amd64", "arm64")
     lines = here("images", "--tree", "both").lines
     assert [line.split()[-1] for line in lines[2:]] == ["linux/amd64", "linux/arm64"]
+
+
+def test_images_in_another_compression_as_well(here, registry):
+    name = f"{registry.address}/lists/both:1"
+    here("manifest", "create", name, "amd64", "arm64")
+    here("manifest", "push", "--quiet", "--add-compression", "zstd", name)
+    listed = raw(name)
+    assert platforms(listed) == ["linux/amd64", "linux/arm64"] * 2 and listed["mediaType"] == INDEX
+    plain, zstd = listed["manifests"][:2], listed["manifests"][2:]
+    assert [each["digest"] for each in plain] == [
+        each["digest"] for each in document(here, name)["manifests"]
+    ]
+    assert all(each["annotations"] == {"io.github.containers.compression.zstd": "true"} for each in zstd)
+    for each in zstd:
+        manifest = raw(f"{name.rpartition(':')[0]}@{each['digest']}")
+        assert all(layer["mediaType"].endswith("tar+zstd") for layer in manifest["layers"])
+    here("rmi", name, "amd64")
+    assert (
+        here("run", "--rm", "--network=none", f"{name.rpartition(':')[0]}@{zstd[0]['digest']}").stdout
+        == "amd64"
+    )
+    # once more, of what has both already: nothing is added
+    here("manifest", "create", "--all", "again", f"docker://{name}")
+    here("manifest", "push", "--quiet", "--add-compression", "zstd,gzip", "again", name)
+    assert raw(name) == listed
+    done = here("manifest", "push", "--add-compression", "lz4", "again", name, status=125)
+    assert '"lz4" is no compression' in done.stderr
+    for option in ("--all=false", "--format=v2s2", "--disable-compression"):
+        here("manifest", "push", "--add-compression", "zstd", option, "again", name, status=125)
+
+
+def test_one_platform_of_a_list(here):
+    here("manifest", "create", "both", "amd64", "arm64")
+    assert here("inspect", "--platform", "linux/arm64", "--format", "{{.Architecture}}", "both").lines == [
+        "arm64"
+    ]
+    assert here("history", "--platform", "linux/arm64", "--quiet", "--no-trunc", "both").lines[0] == (
+        here("inspect", "--format", "{{.Id}}", "arm64").stdout.strip()
+    )
+    done = here("inspect", "--platform", "linux/arm64", "amd64", status=125)
+    assert "image amd64 is for linux/amd64, not for linux/arm64" in done.stderr
+    assert "s390x" in here("history", "--platform", "linux/s390x", "both", status=125).stderr
+
+    # an image that has a name of its own, and one that is another's
+    done = here("rmi", "--platform", "linux/s390x", "both", status=1)
+    assert "linux/amd64, linux/arm64" in done.stderr
+    here("rmi", "--platform", "linux/arm64", "amd64", status=1)
+    digest = document(here, "both")["manifests"][1]["digest"]
+    before = sorted((here.root / "images/blobs/sha256").iterdir())
+    done = here("rmi", "--platform", "linux/arm64", "both")
+    assert done.lines == [f"Untagged: docker.io/library/both:latest@{digest}"]
+    assert platforms(document(here, "both")) == ["linux/amd64"]
+    here("manifest", "add", "both", "arm64")
+    assert sorted((here.root / "images/blobs/sha256").iterdir()) == before
+
+    # images of the list alone: one with a container, one without
+    here("rmi", "amd64", "arm64")
+    here("run", "--name", "user", *RUN[2:], "both")
+    listed = document(here, "both")
+    done = here("rmi", "--platform", "linux/amd64", "both", status=2)
+    assert "the image for linux/amd64 of the list" in done.stderr and "user" in done.stderr
+    assert document(here, "both") == listed
+    assert here("rmi", "--platform", "linux/arm64", "both").lines[1].startswith("Deleted: ")
+    assert len(list((here.root / "images/blobs/sha256").iterdir())) < len(before)
+    here("manifest", "create", "more", "both")
+    here("manifest", "annotate", "--os=plan9", "more", listed["manifests"][0]["digest"])
+    here("manifest", "add", "more", "both")  # the last one goes with its list
+    assert here("rmi", "--force", "--platform", "linux/amd64", "both").lines[0].startswith("Untagged: ")
+    assert here("ps", "--all", "--quiet").stdout.strip() != ""  # the image is on the other list still
+    assert here("image", "exists", "both", status=1).stdout == ""
+    assert here("rmi", "--force", "more").lines

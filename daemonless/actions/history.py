@@ -6,11 +6,13 @@ import time
 
 from daemonless.actions import columns
 from daemonless.actions.format import Listing
+from daemonless.actions.platforms import resolve_for
 from daemonless.actions.values import Struct
 from daemonless.containers.instant import rfc3339
 from daemonless.images.family import Family, history_of
 from daemonless.images.store import ImageStore
 from daemonless.layers.store import unpacked_size
+from daemonless.oci.image import asked_platform
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -66,7 +68,7 @@ class Step(Struct):
 def main(args: Args) -> int:
     """Print the steps."""
     store = ImageStore(args.paths.data)
-    image = store.resolve(args.image)
+    image = resolve_for(store, args.image, asked_platform(args.platform or ""))
     rows = [Step(*step, args) for step in _steps(store, image)]
     template = args.format or ("{{.ID}}" if args.quiet else _DEFAULT)
     as_json = [row.as_json() for row in rows] if template.strip() == "json" else None

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from daemonless.actions.inspection import inspect_each, show_values
+from daemonless.actions.platforms import resolve_for
 from daemonless.actions.values import Struct
 from daemonless.containers.store import ContainerStore
 from daemonless.errors import NotFound, UsageError
 from daemonless.images.store import ImageStore
+from daemonless.oci.image import asked_platform
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,15 +38,16 @@ def _describe(args: Args, name: str) -> Struct:
 
     Raises NotFound, or InvalidData if it is damaged.
     """
+    wanted = "image" if args.platform and args.type == "all" else args.type  # nothing else has a platform
     for kind, describe in _KINDS.items():
-        if args.type in (kind, "all"):
+        if wanted in (kind, "all"):
             try:
                 return describe(args, name)
             except NotFound:
-                if args.type == kind:
+                if wanted == kind:
                     raise
             except UsageError:  # ambiguous for a container; no name that an image can have
-                if kind in (args.type, "container"):
+                if kind in (wanted, "container"):
                     raise
     raise NotFound(
         f'no such object: "{name}"', "daemonless ps --all and daemonless images list what there is"
@@ -65,7 +68,7 @@ def _container(args: Args, name: str) -> Struct:
 
 
 def _image(args: Args, name: str) -> Struct:
-    image = ImageStore(args.paths.data).resolve(name)
+    image = resolve_for(ImageStore(args.paths.data), name, asked_platform(args.platform or ""))
     from daemonless.actions.inspect_image import describe_image  # noqa: PLC0415 - one of three
 
     return describe_image(image, args.paths.data)

@@ -1,4 +1,4 @@
-"""Whether an image is for the platform that was asked for."""
+"""Images for the platform that was asked for."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from daemonless.oci.image import is_suitable, platform_of_config
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from daemonless.images.store import Image
+    from daemonless.images.store import Image, ImageStore
     from daemonless.oci.image import Platform
 
 
@@ -24,3 +24,13 @@ def check_platform(image: Image, name: str, wanted: Platform | None) -> None:
             f"image {name} is for {platform_of_config(image.config)}, not for {wanted}",
             f"fetch the other one: daemonless pull --platform {wanted} {name}",
         )
+
+
+def resolve_for(store: ImageStore, name: str, wanted: Platform | None) -> Image:
+    """Return the image that `name` stands for; of a list it is the one for the platform that was asked for.
+
+    Raises as `ImageStore.resolve`, and as `check_platform`.
+    """
+    image = store.resolve(name, wanted)
+    check_platform(image, name, wanted)
+    return image

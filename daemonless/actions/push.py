@@ -10,7 +10,7 @@ from daemonless.actions.access import registry_access
 from daemonless.actions.each import for_each
 from daemonless.actions.list_members import open_source
 from daemonless.actions.output import Output, open_output
-from daemonless.actions.platforms import check_platform
+from daemonless.actions.platforms import resolve_for
 from daemonless.errors import NotFound, UsageError
 from daemonless.files import write_all
 from daemonless.images.listpush import Setting, push_list
@@ -63,29 +63,38 @@ def _listed(store: ImageStore) -> list[Image | ImageList]:
 
 
 def push_one(
-    args: Args, name: str, place: str, *, members: bool = True, wanted: Platform | None = None
+    args: Args,
+    name: str,
+    place: str,
+    *,
+    members: bool = True,
+    wanted: Platform | None = None,
+    added: tuple[str, ...] = (),
 ) -> None:
     """Push an image or a list to a place, or to its own name, and print its digest unless quiet.
 
-    The images on a list go with it unless without `members`; of one `wanted`, that goes alone.
+    The images on a list go with it unless without `members`, in the compressions `added` as well; of
+    one `wanted`, that goes alone.
     """
-    digest = push_named(args, name, place, members=members, wanted=wanted)
+    digest = push_named(args, name, place, members=members, wanted=wanted, added=added)
     if not args.quiet:
         print(digest, flush=True)
 
 
 def push_named(
-    args: Args, name: str, place: str, *, members: bool = True, wanted: Platform | None = None
+    args: Args,
+    name: str,
+    place: str,
+    *,
+    members: bool = True,
+    wanted: Platform | None = None,
+    added: tuple[str, ...] = (),
 ) -> Digest:
     """Push as the options of `push` say, and return the digest of the manifest there."""
-    wish = _wish(args)
+    wish = _wish(args).replace(added=added)
+    check(wish)
     store = ImageStore(args.paths.data)
-    image: Image | ImageList
-    if wanted:
-        image = store.resolve(name, wanted)
-        check_platform(image, name, wanted)
-    else:
-        image = store.find(name)
+    image = resolve_for(store, name, wanted) if wanted else store.find(name)
     full_name = store.name_of(image, name)
     if not place and not full_name:
         raise UsageError(f"{name} is no name to push to", "give a destination: daemonless push IMAGE NAME")
@@ -148,12 +157,10 @@ def _wish(args: Args) -> Wish:
         raise UsageError(
             f"{compression or 'gzip'} has no level {level}", f"its levels are {levels[0]} to {levels[-1]}"
         )
-    wish = Wish(
+    return Wish(
         format={"v2s2": "docker"}.get(args.format, args.format or ""),
         compression=compression,
         level=level,
         force=args.force_compression,
         plain=args.disable_compression,
     )
-    check(wish)
-    return wish

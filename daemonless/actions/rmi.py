@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from daemonless import events
 from daemonless.actions.each import report
+from daemonless.actions.platforms import is_for
 from daemonless.containers import ending, needs
 from daemonless.containers.store import Container, ContainerStore
 from daemonless.errors import Conflict, DaemonlessError, InvalidData, NotFound, UsageError
@@ -12,12 +13,14 @@ from daemonless.images.family import Family
 from daemonless.images.lists import ImageList
 from daemonless.images.store import Image, ImageStore
 from daemonless.layers import trash
+from daemonless.oci.image import asked_platform, choose_manifest, platform_of_config
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from daemonless.actions.args import Args
+    from daemonless.oci.image import Platform
 
 _MISSING, _IN_USE = 1, 2
 
@@ -63,9 +66,16 @@ def _remove(args: Args, store: ImageStore, name: str) -> None:
         for untagged in store.forget(name):
             _untagged(args, "", untagged)
         return
+    wanted = asked_platform(args.platform or "")
     if isinstance(image, ImageList):
-        remove_list(args, store, image, store.name_of(image, name), force=args.force or args.all)
+        if wanted:
+            _remove_member(args, store, image, wanted)
+            return
+        full_name = store.name_of(image, name)
+        remove_list(args, store, image, full_name, force=args.force or args.all, with_users=args.force)
         return
+    if not is_for(image, wanted):
+        raise NotFound(f"image {name} is for {platform_of_config(image.config)}, not for {wanted}")
     # the same image may be here more than once, compressed in different ways
     images = store.images()
     twins = [other for other in images if other.id == image.id]
@@ -94,11 +104,19 @@ def _remove(args: Args, store: ImageStore, name: str) -> None:
         _prune_ancestors(args, store, Family(images), image)
 
 
-def remove_list(args: Args, store: ImageStore, found: ImageList, full_name: str, *, force: bool) -> None:
+def remove_list(
+    args: Args,
+    store: ImageStore,
+    found: ImageList,
+    full_name: str,
+    *,
+    force: bool,
+    with_users: bool = False,
+) -> None:
     """Remove a list, or only the name it was called by if it has others; images with names of their own stay.
 
-    Raises Conflict if it has several names and was called by none, or if a container uses an image that
-    goes with it.
+    `with_users` the containers of images that go with it are removed. Raises Conflict if it has several
+    names and was called by none (not with `force`), or if a container uses an image that goes with it.
     """
     if full_name and len(found.names) > 1:
         store.untag(full_name)
@@ -107,15 +125,72 @@ def remove_list(args: Args, store: ImageStore, found: ImageList, full_name: str,
     if len(found.names) > 1 and not force:
         raise _several_names(found, found.names)
 
-    def check_unused() -> None:
-        for identity in store.ids_on(found) - {image.id for image in store.images()}:
-            for container in users(ContainerStore(args.paths), identity):
-                raise _in_use(f"list {found.shown}", container)
-
+    check_unused = _checker(
+        args, _only_on(store, found, store.ids_on(found)), f"list {found.shown}", with_users=with_users
+    )
     garbage.remove(store, found, needs.users(args.paths), check_unused)
     for name in found.names:
         _untagged(args, found.id, name)
     _deleted(args, found)
+
+
+def _remove_member(args: Args, store: ImageStore, found: ImageList, wanted: Platform) -> None:
+    """Take the image for a platform, and documents about it, off a list; the last one goes with the list.
+
+    It is removed unless it has a name of its own, or is on another list. Raises as `remove_list`, and
+    NotFound if there is none for the platform.
+    """
+    chosen = choose_manifest(found.index, wanted, what=f"the list {found.shown}")
+    if len(found.index.manifests) == 1:
+        remove_list(args, store, found, "", force=True, with_users=args.force)
+        return
+    about = {chosen.digest, *_documents_about(found, chosen.digest)}
+    gone = _only_on(store, found, store.ids_of(about))
+    what = f"the image for {wanted} of the list {found.shown}"
+    check_unused = _checker(args, gone, what, with_users=args.force)
+    from daemonless.images.leases import Lease  # noqa: PLC0415 - seldom asked for
+    from daemonless.images.listing import take_off  # noqa: PLC0415 - as above
+
+    with Lease(store.data) as lease:  # so that a prune leaves what may have to be put back
+        needed = store.needs_of(found)
+        lease.keep(*needed)
+        changed = take_off(store, found, about, check_unused)
+    garbage.discard_unneeded(store, needed - store.needs_of(changed), needs.users(args.paths))
+    print(f"Untagged: {found.shown}@{chosen.digest}")
+    for identity in gone:
+        print(f"Deleted: {identity.partition(':')[2]}")
+        events.record(args.paths, "image", "remove", identity.partition(":")[2], name="")
+
+
+def _only_on(store: ImageStore, found: ImageList, identities: set[str]) -> list[str]:
+    """Return those of the images on a list that are nowhere else."""
+    others = (store.ids_on(each) for each in store.lists() if each.id != found.id)
+    return sorted(identities.difference((image.id for image in store.images()), *others))
+
+
+def _checker(args: Args, identities: Sequence[str], what: str, *, with_users: bool) -> Callable[[], None]:
+    """Return what raises Conflict if a container uses one of the images, and has done so once.
+
+    `with_users` these containers are removed first.
+    """
+    containers = ContainerStore(args.paths)
+    if with_users:
+        for container in (each for identity in identities for each in users(containers, identity)):
+            ending.remove_if_there(args.paths, container)
+
+    def check_unused() -> None:
+        for container in (each for identity in identities for each in users(containers, identity)):
+            raise _in_use(what, container)
+
+    check_unused()  # before anything is changed; the caller does it again when nobody can come to use them
+    return check_unused
+
+
+def _documents_about(found: ImageList, digest: str) -> Iterator[str]:
+    """Yield those on a list that say where one of its images comes from, as buildx puts them there."""
+    for each in found.index.manifests:
+        if each.annotation("vnd.docker.reference.digest") == digest:
+            yield each.digest
 
 
 def _prune_ancestors(args: Args, store: ImageStore, family: Family, image: Image) -> None:

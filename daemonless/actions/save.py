@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from daemonless import events
 from daemonless.actions.output import open_output
-from daemonless.actions.platforms import check_platform
+from daemonless.actions.platforms import resolve_for
 from daemonless.errors import UsageError
 from daemonless.images.progress import Silent, make_progress
 from daemonless.images.push import Wish, push
@@ -52,10 +52,7 @@ def _choose(args: Args) -> list[tuple[Image, list[str]]]:
     wanted = asked_platform(args.platform or "")
     chosen: dict[str, tuple[Image, list[str]]] = {}
     for text in args.images:
-        image = store.resolve(
-            text, wanted
-        )  # of a list, the one for this machine unless another was asked for
-        check_platform(image, text, wanted)
+        image = resolve_for(store, text, wanted)
         name = store.name_of(image, text)
         _, names = chosen.setdefault(image.digest, (image, []))
         if name and "@" not in name and name not in names:

@@ -26,6 +26,7 @@ def history(
     quiet: selection.Quiet = False,
     no_trunc: selection.NoTrunc = False,
     format: selection.FormatLines = None,
+    platform: images.Platform = None,
 ) -> None:
     """Show the steps that an image was made in, the newest first, with what each added in size.
 

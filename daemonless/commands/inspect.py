@@ -32,6 +32,14 @@ def inspect(
         typer.Option("--type", "-t", help="Look for this kind of object only."),
     ] = "all",
     latest: selection.Latest = False,
+    platform: Annotated[
+        str | None,
+        typer.Option(
+            "--platform",
+            metavar="OS/ARCH/VARIANT",
+            help="Look for images only; of a list of images, take the one for this platform.",
+        ),
+    ] = None,
 ) -> None:
     """Print what is known about containers, images or volumes, as JSON.
 

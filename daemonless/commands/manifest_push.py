@@ -33,6 +33,15 @@ def manifest_push(
     compression_format: pushing.CompressionFormat = None,
     compression_level: pushing.CompressionLevel = None,
     force_compression: pushing.ForceCompression = None,
+    add_compression: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--add-compression",
+            metavar="FORMAT[,FORMAT]",
+            help="Push the images in this compression as well: gzip or zstd.",
+            rich_help_panel=pushing.FORM,
+        ),
+    ] = None,
     disable_compression: pushing.DisableCompression = False,
     remove_signatures: pushing.RemoveSignatures = False,
     tls_verify: registries.TlsVerify = None,

@@ -44,6 +44,15 @@ def rmi(
         bool,
         typer.Option("--no-prune", help="Keep the nameless images that a removed one was built on."),
     ] = False,
+    platform: Annotated[
+        str | None,
+        typer.Option(
+            "--platform",
+            metavar="OS/ARCH/VARIANT",
+            help="Remove the image for this platform only, from a list of images or by itself.",
+            rich_help_panel=selection.SELECTION,
+        ),
+    ] = None,
 ) -> None:
     """Remove images, or only a name of an image that has several.
 

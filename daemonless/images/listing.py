@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 from daemonless import jsonio
@@ -91,6 +91,34 @@ def add_members(
         gone[:] = [digest for digest in (add_member(document, member) for member in members) if digest]
 
     return change_list(store, found, change, members), gone
+
+
+def take_off(
+    store: ImageStore, found: ImageList, digests: Collection[str], check_unused: Callable[[], None]
+) -> ImageList:
+    """Take images off a list, all of whose needs are leased, and return what it has become.
+
+    `check_unused` is called when nobody can come to use them any more; what it raises puts them back, at
+    the end of the list. Raises as `change_list`, too.
+    """
+    members: list[Member] = []
+
+    def leave_out(document: dict[str, Any]) -> None:
+        listed: list[dict[str, Any]] = document["manifests"]
+        members[:] = [
+            Member(descriptor=each, origin=found.origins.get(each["digest"], ""))
+            for each in listed
+            if each["digest"] in digests
+        ]
+        document["manifests"] = [each for each in listed if each["digest"] not in digests]
+
+    changed = change_list(store, found, leave_out)
+    try:
+        check_unused()
+    except BaseException:
+        add_members(store, changed, members)
+        raise
+    return changed
 
 
 def _entry(

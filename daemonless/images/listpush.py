@@ -50,6 +50,8 @@ from daemonless.oci.image import (
 from daemonless.oci.reference import parse_reference
 from daemonless.record import Record
 
+_IS_ZSTD = "io.github.containers.compression.zstd"  # as containers/image marks such an image on a list
+
 
 class Setting(Record):
     """What a push of a list needs of its caller."""
@@ -109,10 +111,12 @@ class _ListPush:
         if members:
             pairs = zip(document["manifests"], self._list.index.manifests, strict=True)
             changed = [raw | self._put_image(descriptor) for raw, descriptor in pairs]
+            changed += self._put_variants(document["manifests"])
             if changed != document["manifests"]:
                 document["manifests"] = changed
-        if self._wish.format:
-            _convert(document, self._wish.format)
+        form = "oci" if self._wish.added else self._wish.format  # docker's has no annotations for variants
+        if form:
+            _convert(document, form)
         data = self._list.data
         if document != jsonio.loads(data):
             data = jsonio.dumps(document).encode()
@@ -125,17 +129,55 @@ class _ListPush:
         manifest = parse_document(data, what=f"manifest {member.digest}")
         if not isinstance(manifest, Manifest):
             raise UsageError(f"{member.digest} is a list on the list {self._list.shown}")
-        shown = f"{self._destination.name} ({member.platform or member.digest.short})"
         changes = self._is_changed(manifest)
         notes = self._fetch(member, manifest, fully=changes)
         if changes:
-            place = _Place(self._destination)
-            image = self._store.member(member.digest)
-            push(image, self._paths, place, self._wish, self._show("Pushing", shown))
-            return place.descriptor
+            return self._put_changed(member, "", self._wish)
+        shown = f"{self._destination.name} ({member.platform or member.digest.short})"
         self._copy(manifest, notes, self._show("Pushing", shown))
         self._destination.put_member(data, manifest.media_type)
         return {}
+
+    def _put_variants(self, listed: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Put the images there once more for each compression that was added.
+
+        Returns what the list has to say of these: nothing where it has the image in that compression.
+        """
+        variants: list[dict[str, Any]] = []
+        images = []
+        for raw, descriptor in zip(listed, self._list.index.manifests, strict=True):
+            manifest = parse_document(self._store.blobs.read(descriptor.digest), what=descriptor.digest)
+            if isinstance(manifest, Manifest) and _is_image(manifest):
+                images.append((raw, descriptor, manifest, self._compression_of(manifest)))
+        for compression in self._wish.added:
+            there = [descriptor.platform for _, descriptor, _, is_now in images if is_now == compression]
+            for raw, descriptor, manifest, _ in images:
+                if descriptor.platform in there:
+                    continue
+                there.append(descriptor.platform)
+                self._fetch(descriptor, manifest, fully=True)
+                wish = self._wish.replace(format="oci", compression=compression, force=True, level=None)
+                annotations = raw.get("annotations") or {}
+                annotations = {key: value for key, value in annotations.items() if key != _IS_ZSTD}
+                if compression == "zstd":
+                    annotations[_IS_ZSTD] = "true"
+                put = self._put_changed(descriptor, f"{compression}, ", wish)
+                variants.append(raw | put | {"annotations": annotations})
+        return variants
+
+    def _compression_of(self, manifest: Manifest) -> str:
+        """Return the one that an image of the list has been put there in; empty if it has several."""
+        if self._wish.compression and self._wish.force is not False:
+            return self._wish.compression
+        found = {layer_compression(layer.media_type) for layer in manifest.layers}
+        return found.pop() or "gzip" if len(found) == 1 else ""
+
+    def _put_changed(self, member: Descriptor, remark: str, wish: Wish) -> dict[str, Any]:
+        shown = f"{self._destination.name} ({remark}{member.platform or member.digest.short})"
+        place = _Place(self._destination)
+        image = self._store.member(member.digest)
+        push(image, self._paths, place, wish, self._show("Pushing", shown))
+        return place.descriptor
 
     def _show(self, verb: str, what: str) -> Progress:
         return self._setting.show(verb, what)

@@ -50,6 +50,7 @@ class Wish(Record):
     level: int | None = None
     force: bool | None = None  # whether compressed layers change as well; yes if a compression was asked for
     plain: bool = False  # layers are not to be compressed at all
+    added: tuple[str, ...] = ()  # compressions that each image of a list is to be had in as well
 
 
 class _Layer(Record):
@@ -213,6 +214,8 @@ def check(wish: Wish) -> None:
         raise UsageError(
             "the docker format (v2s2) has no layers of zstd", "leave out --format, or use --format oci"
         )
+    if wish.added and (wish.format == "docker" or wish.plain):
+        raise UsageError("--add-compression goes with lists and images in OCI's format, and compressed ones")
 
 
 def choose_format(manifest: Manifest, destination: Destination, wish: Wish) -> Format:

@@ -468,11 +468,12 @@ class ImageStore:
 
     def _members_here(self, index: Index) -> Iterator[Manifest]:
         """Yield the manifests of an index that are here; what they name need not be."""
-        for descriptor in index.manifests:
-            if self.blobs.has(descriptor.digest):
-                document = parse_document(
-                    self.blobs.read(descriptor.digest), what=f"manifest {descriptor.digest}"
-                )
+        return self._manifests_here(each.digest for each in index.manifests)
+
+    def _manifests_here(self, digests: Iterable[str]) -> Iterator[Manifest]:
+        for digest in digests:
+            if self.blobs.has(digest):
+                document = parse_document(self.blobs.read(digest), what=f"manifest {digest}")
                 if isinstance(document, Manifest):
                     yield document
 
@@ -499,7 +500,11 @@ class ImageStore:
 
     def ids_on(self, found: ImageList) -> set[str]:
         """Return the ids of the images on a list whose manifests are here."""
-        return {manifest.config.digest for manifest in self._members_here(found.index)}
+        return self.ids_of(each.digest for each in found.index.manifests)
+
+    def ids_of(self, digests: Iterable[str]) -> set[str]:
+        """Return the ids of the images of those manifests that are here."""
+        return {manifest.config.digest for manifest in self._manifests_here(digests)}
 
     def is_whole(self, digest: str) -> bool:
         """Return whether a manifest and all it names are here."""

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-_FORM = "Form of the image"
+FORM = "Form of the image"
 
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]
 Digestfile = Annotated[
@@ -19,7 +19,7 @@ Format = Annotated[
         "--format",
         "-f",
         help="The kind of manifest: OCI's or docker's; the image's if not given.",
-        rich_help_panel=_FORM,
+        rich_help_panel=FORM,
     ),
 ]
 CompressionFormat = Annotated[
@@ -27,7 +27,7 @@ CompressionFormat = Annotated[
     typer.Option(
         "--compression-format",
         help="Compress all layers in this format; gzip, and plain layers only, if not given.",
-        rich_help_panel=_FORM,
+        rich_help_panel=FORM,
     ),
 ]
 CompressionLevel = Annotated[
@@ -36,7 +36,7 @@ CompressionLevel = Annotated[
         "--compression-level",
         metavar="NUMBER",
         help="How hard to compress: 1 to 9 for gzip, 1 to 20 for zstd.",
-        rich_help_panel=_FORM,
+        rich_help_panel=FORM,
     ),
 ]
 ForceCompression = Annotated[
@@ -44,16 +44,16 @@ ForceCompression = Annotated[
     typer.Option(
         "--force-compression/--no-force-compression",
         help="Change layers that are compressed in another format; done if a format is given.",
-        rich_help_panel=_FORM,
+        rich_help_panel=FORM,
     ),
 ]
 DisableCompression = Annotated[
     bool,
     typer.Option(
-        "--disable-compression", "-D", help="Push layers that are not compressed.", rich_help_panel=_FORM
+        "--disable-compression", "-D", help="Push layers that are not compressed.", rich_help_panel=FORM
     ),
 ]
 RemoveSignatures = Annotated[
     bool,
-    typer.Option("--remove-signatures", help="Push no signatures; none ever are.", rich_help_panel=_FORM),
+    typer.Option("--remove-signatures", help="Push no signatures; none ever are.", rich_help_panel=FORM),
 ]
