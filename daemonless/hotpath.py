@@ -36,7 +36,8 @@ if TYPE_CHECKING:
 FILE_NAME = "hotpath.bin"
 _PACKAGE = "daemonless"
 _DOCUMENTED = f"{_PACKAGE}.commands."  # --help shows what their docstrings say
-_IMPORTING = ("actions.pulling", "layers.server")  # what of the standard library is worth having
+# What imports that of the standard library which is worth having; ssl last, as the first works without it.
+_IMPORTING = ("daemonless.actions.pulling", "daemonless.layers.server", "ssl")
 _DIRECTORY = __file__.rpartition("/")[0]
 _TAG = f"{sys.implementation.cache_tag} 2 ".encode()
 _HEAD = len(_TAG) + 11
@@ -146,7 +147,7 @@ def _foreign_sources() -> Iterator[tuple[str, str]]:
     from sysconfig import get_path  # noqa: PLC0415 - as above
 
     for name in _IMPORTING:
-        __import__(f"{_PACKAGE}.{name}")
+        __import__(name)
     library = f"{get_path('stdlib')}/"
     for name, module in sys.modules.items():
         source = getattr(module, "__file__", None) or ""

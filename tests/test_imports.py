@@ -109,7 +109,7 @@ def test_the_test_notices_what_is_loaded(paths: Paths) -> None:
 
 
 def test_what_a_pull_imports_beside_http(tmp_path):
-    """Its unpacker imports the decompressors, in a process of its own; bars are for a terminal."""
+    """Its unpacker imports the decompressors, in another process; bars are for a terminal, ssl for TLS."""
     program = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
         "import daemonless.actions.pull, daemonless.actions.pulling\n"
@@ -123,4 +123,4 @@ def test_what_a_pull_imports_beside_http(tmp_path):
     argv = [sys.executable, "-ISE", "-c", program, ROOT, str(tmp_path)]
     loaded = set(subprocess.run(argv, capture_output=True, text=True, check=True).stdout.split())
     assert "http.client" in loaded
-    assert not loaded & {"typing", "tomllib", "pathlib", "zstandard", "isal", "rich", "requests"}
+    assert not loaded & {"typing", "tomllib", "pathlib", "zstandard", "isal", "rich", "requests", "ssl"}

@@ -53,8 +53,15 @@ class BlobStore:
         """Make the layout's directories; raises OSError."""
         make_private_directory(f"{self.root}/blobs/sha256")
         make_private_directory(self.staging)
-        if not os.path.exists(f"{self.root}/oci-layout"):
-            write_atomic(f"{self.root}/oci-layout", _LAYOUT)
+        if not self._has_layout():
+            write_atomic(f"{self.root}/oci-layout", _LAYOUT, durable=False)  # it is always the same
+
+    def _has_layout(self) -> bool:
+        """Return whether the file is there; a power loss may have left an empty one."""
+        try:
+            return os.stat(f"{self.root}/oci-layout").st_size == len(_LAYOUT)
+        except FileNotFoundError:
+            return False
 
     def path(self, digest: str) -> str:
         """Return where the blob of a digest lies, or would lie."""

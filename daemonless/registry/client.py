@@ -78,14 +78,16 @@ def open_registry(
     """Return a client for the registry called `domain` in image names.
 
     Plain http is tried after https only if the registry is on this machine, or with
-    `tls_verify` False, which also takes any certificate. `cert_dir` is a directory of certificates
+    `tls_verify` False, which also takes any certificate; on a port of this machine before it, as few of
+    these have TLS, and nobody listens. `cert_dir` is a directory of certificates
     like those of containers-certs.d(5), instead of them. `retry` says how often failures are
-    forgiven, three times if not given. Raises UsageError for unusable certificates; nothing is
+    forgiven, three times if not given. Raises UsageError for a `cert_dir` that is none; nothing is
     sent yet.
     """
     host = _HOSTS.get(domain, domain)
+    place = urlsplit(f"//{host}")
+    is_here = is_loopback(place.hostname or "")
     trust = load_trust(host, tls_verify=tls_verify is not False, cert_dir=cert_dir)
-    plain = tls_verify is False or (tls_verify is None and is_loopback(urlsplit(f"//{host}").hostname or ""))
     forgiving = retry or Retry()
 
     def attempts() -> Attempts:
@@ -93,16 +95,15 @@ def open_registry(
 
     transport = HttpTransport(trust, debug=debug, attempts=attempts)
     authenticator = Authenticator(domain, credential)
-    if not plain:
+    if tls_verify or (tls_verify is None and not is_here):
         return RegistryClient(domain, transport, authenticator, attempts=attempts)
+    schemes = ("http", "https") if is_here and place.port else ("https", "http")
     prober = None
     if tls_verify is not False:
         # finding out whether there is TLS takes no trust, and loading the system's takes 50 ms
         unchecked = load_trust(host, tls_verify=False, cert_dir=cert_dir)
         prober = HttpTransport(unchecked, debug=debug, attempts=attempts)
-    return RegistryClient(
-        domain, transport, authenticator, schemes=("https", "http"), prober=prober, attempts=attempts
-    )
+    return RegistryClient(domain, transport, authenticator, schemes=schemes, prober=prober, attempts=attempts)
 
 
 def _ignore(count: int) -> None:
@@ -454,7 +455,8 @@ class RegistryClient:
             return self._schemes[0]
 
     def _find_scheme(self) -> str:
-        failures: list[Unreachable] = []
+        failures: dict[str, Unreachable] = {}
+        redirects = False  # as some servers answer to plain http on a port for TLS; others say that it is bad
         for scheme in self._schemes:
             try:
                 request = Request(method="GET", url=f"{scheme}://{self.host}/v2/", redirects=False)
@@ -464,12 +466,14 @@ class RegistryClient:
             except Untrusted:
                 raise
             except Unreachable as error:
-                failures.append(error)
+                failures[scheme] = error
             else:
-                if failures and response.status == 400:
-                    break  # how a server that expects TLS answers to plain http
-                return scheme
-        raise failures[0]
+                redirects = 300 <= response.status < 400
+                if scheme == "https" or not (redirects or response.status == 400):
+                    return scheme
+        if redirects:
+            return "http"
+        raise failures["https"]
 
     def _error(self, response: Response, name: str) -> Exception:
         status, detail = response.status, _detail(response)

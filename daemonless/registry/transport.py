@@ -11,17 +11,15 @@ a server of their own.
 from __future__ import annotations
 
 import socket
-import ssl
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from http.client import HTTPException
 from urllib.parse import urljoin, urlsplit
 
 from daemonless import __version__
 from daemonless.errors import InvalidData
 from daemonless.files import read_stream
 from daemonless.record import Record
-from daemonless.registry.connections import Answer, Connections, ProxyFailed
+from daemonless.registry.connections import Answer, Connections, HTTPException, ProxyFailed, TlsFailed
 from daemonless.registry.errors import Refused, RegistryError, Unreachable, Untrusted, redact_url
 from daemonless.registry.retry import LATER, Attempts, Retry
 from daemonless.registry.tls import Trust
@@ -261,7 +259,7 @@ class _Stream:
         self._url = url
 
     def read(self, amount: int) -> bytes:
-        with _mapped(self._url, answered=True):
+        with _mapped(self._url):
             return self._answer.read(amount)
 
     def close(self) -> None:
@@ -269,19 +267,17 @@ class _Stream:
 
 
 @contextmanager
-def _mapped(url: str, *, answered: bool = False) -> Iterator[None]:
+def _mapped(url: str) -> Iterator[None]:
     """Turn the errors of a connection into ours; no URL in them is shown unredacted."""
     host = urlsplit(url).netloc.rpartition("@")[2]
     try:
         yield
-    except ssl.SSLCertVerificationError as error:
-        raise Untrusted(
-            f"cannot reach registry {host}: its certificate is not trusted: {error.verify_message}",
-            f"put its CA into ~/.config/containers/certs.d/{host}/ca.crt, or use --tls-verify=false",
-        ) from None
-    except ssl.SSLError:
-        if answered:
-            raise Unreachable(f"cannot reach registry {host}: the connection broke", _hint(None)) from None
+    except TlsFailed as error:
+        if error.distrust:
+            raise Untrusted(
+                f"cannot reach registry {host}: its certificate is not trusted: {error.distrust}",
+                f"put its CA into ~/.config/containers/certs.d/{host}/ca.crt, or use --tls-verify=false",
+            ) from None
         raise Unreachable(
             f"cannot reach registry {host}: it does not answer with TLS",
             "for a registry without TLS: --tls-verify=false",
@@ -299,7 +295,7 @@ def _mapped(url: str, *, answered: bool = False) -> Iterator[None]:
 def _reason(error: Exception) -> str:
     if isinstance(error, socket.gaierror):
         return "the name does not resolve"
-    if isinstance(error, OSError) and error.strerror:
+    if isinstance(error, OSError) and error.strerror and type(error).__module__ != "ssl":
         return error.strerror
     return "the connection broke"
 

@@ -10,14 +10,14 @@ from socketserver import TCPServer
 
 
 class Peer:
-    """An HTTP server on a free loopback port; `routes` maps a path to an answer.
+    """An HTTP server on a free loopback port, with TLS if given a context; `routes` maps a path to an answer.
 
     An answer is (status, headers, body) or a function of the handler that returns one or writes
     by itself. `seen` lists (method, path with query, headers) of all requests. What has no route
     goes to `default`, which reads the body itself.
     """
 
-    def __init__(self):
+    def __init__(self, context=None):
         self.routes = {}
         self.seen = []
         self.default = None
@@ -64,6 +64,8 @@ class Peer:
                 pass  # a client that hangs up is what some tests are about
 
         self.server = Server(("127.0.0.1", 0), Handler)
+        if context:
+            self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
         self.host = f"127.0.0.1:{self.server.server_port}"
         self.url = f"http://{self.host}"
         self.thread = threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True)

@@ -2,6 +2,8 @@
 
 import base64
 import json
+import subprocess
+import sys
 
 import pytest
 from fake_peer import digest_of
@@ -10,7 +12,7 @@ from daemonless.errors import InvalidData, NotFound
 from daemonless.oci.image import OCI_LAYER, OCI_MANIFEST, Descriptor
 from daemonless.registry.client import open_registry
 from daemonless.registry.credentials import Credential, parse_creds
-from daemonless.registry.errors import Refused, RegistryError, Unauthorized, Unreachable
+from daemonless.registry.errors import Refused, RegistryError, Unauthorized, Unreachable, Untrusted
 
 MANIFEST = {"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": {}, "layers": []}
 BLOB = bytes(range(256)) * 4000
@@ -261,6 +263,42 @@ def test_who_checks_nothing_goes_on_with_the_connection_that_found_out_about_tls
     client.fetch_manifest("app", "latest")
     client.close()
     assert len(seen) == connections
+
+
+def test_tls_on_a_port_of_this_machine(encrypted, certificates):
+    encrypted.manifest(MANIFEST, OCI_MANIFEST)
+    for options in ({"tls_verify": False}, {"cert_dir": str(certificates)}):
+        client = open_registry(encrypted.host, **options)
+        assert client.fetch_manifest("app", "latest").data
+        client.close()
+    client = open_registry(encrypted.host)
+    with pytest.raises(Untrusted, match="certificate is not trusted"):
+        client.fetch_manifest("app", "latest")
+    client.close()
+
+
+@pytest.mark.parametrize("status", [301, 308, 404])
+def test_what_a_port_of_this_machine_says_to_plain_http(peer, status):
+    peer.manifest(MANIFEST, OCI_MANIFEST)
+    peer.routes["/v2/"] = (status, {"Location": f"https://{peer.host}/v2/"}, b"")
+    client = open_registry(peer.host)
+    assert client.fetch_manifest("app", "latest").data  # there is no TLS
+    client.close()
+
+
+def test_a_registry_without_tls_does_without_ssl_and_others_have_it(peer, encrypted, certificates):
+    peer.manifest(MANIFEST, OCI_MANIFEST)
+    encrypted.routes["/x"] = (200, {}, b"here")
+    program = (
+        "import sys; sys.path[:] = sys.argv[1].split(':')\n"
+        "from daemonless.registry.client import open_registry\n"
+        "print(len(open_registry(sys.argv[2]).fetch_manifest('app', 'latest').data), 'ssl' in sys.modules)\n"
+        "import requests\n"
+        "print(requests.get(f'https://{sys.argv[3]}/x', verify=sys.argv[4]).text)\n"
+    )
+    argv = [sys.executable, "-ISE", "-c", program, ":".join(sys.path), peer.host, encrypted.host]
+    done = subprocess.run([*argv, str(certificates / "ca.crt")], capture_output=True, text=True, check=False)
+    assert done.stdout.split() == [str(len(json.dumps(MANIFEST))), "False", "here"], done.stderr
 
 
 def test_the_first_failure_is_told_when_no_scheme_works():

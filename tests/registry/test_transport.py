@@ -190,11 +190,11 @@ def test_certificates_are_found_by_registry(tmp_path):
     directory = tmp_path / "containers/certs.d/registry.example:5000"
     directory.mkdir(parents=True)
     env = {"XDG_CONFIG_HOME": str(tmp_path)}
-    load_trust("registry.example:5000", env=env, system=str(tmp_path / "none"))
+    assert load_trust("registry.example:5000", env=env, system=str(tmp_path / "none")).context
     (directory / "ca.crt").write_text("no certificate")
     with pytest.raises(Exception, match="cannot use the certificate"):
-        load_trust("registry.example:5000", env=env, system=str(tmp_path / "none"))
-    load_trust("registry.example", env=env, system=str(tmp_path / "none"))
+        load_trust("registry.example:5000", env=env, system=str(tmp_path / "none")).context  # noqa: B018
+    assert load_trust("registry.example", env=env, system=str(tmp_path / "none")).context
 
 
 # --- connections --------------------------------------------------------------------------------
