@@ -43,13 +43,20 @@ def create(args: Args, *, durable: bool) -> tuple[Container, RunRequest]:
     image = image_of_directory() if request.rootfs else find_image(args, request)
     if not request.rootfs and has_transport(request.image):  # the container remembers what it meant
         request = request.replace(image=image.names[0] if image.names else image.id.partition(":")[2])
-    id_map = id_map_for(request)
+    shared = None
+    if request.shares:
+        from daemonless.containers.sharing import resolve  # noqa: PLC0415 - few containers do
+
+        shared = resolve(paths, request, load_id_map(os.getuid(), os.getgid()))
+        request, id_map = shared.request, shared.id_map
+    else:
+        id_map = id_map_for(request)
     if id_map.reason:
         args.warn(id_map.reason)
     have_layers(args, image, id_map)
     if args.replace and request.name:
         _remove_named(args, request.name)
-    container = creation.create(paths, request, image, id_map, durable=durable, warn=args.warn)
+    container = creation.create(paths, request, image, id_map, durable=durable, warn=args.warn, shared=shared)
     if args.cidfile:
         try:
             write_new_file(args.cidfile, container.id)

@@ -39,10 +39,10 @@ def _remove(args: Args, container: Container) -> None:
 
 
 def _dependents(store: ContainerStore, container: Container) -> list[Container]:
-    """Return the containers made with --volumes-from this one or from one of these, nearest first.
+    """Return the containers that share a namespace or volumes of this one or of one of these, nearest first.
 
-    They work without it, because a volume stays as long as somebody uses it; so only --depend, which
-    asks for the whole family, looks for them.
+    Those of --volumes-from work without it, because a volume stays as long as somebody uses it; so only
+    --depend, which asks for the whole family, looks for them.
     """
     others = {other.id: other for other in store.containers() if other.id != container.id}
     found: list[Container] = []
@@ -50,8 +50,10 @@ def _dependents(store: ContainerStore, container: Container) -> list[Container]:
     while sources:
         source = sources.pop(0)
         for other in list(others.values()):
-            given = other.record["request"].get("volumes_from") or ()
-            if any(_is_from(source, *entry) for entry in given):
+            request = other.record["request"]
+            modes = [request["pid"], request["ipc"], request["uts"], request["userns"]["mode"]]
+            given = request.get("volumes_from") or ()
+            if f"container:{source.id}" in modes or any(_is_from(source, *entry) for entry in given):
                 sources.append(others.pop(other.id))
                 found.append(other)
     return found

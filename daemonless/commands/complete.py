@@ -33,6 +33,22 @@ def containers(ctx: typer.Context, incomplete: str) -> list[str]:
     return [*names, *(identifier[:12] for identifier in ids)]
 
 
+def namespaces(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Complete what --pid, --uts and --userns take: a word, or a container to share with."""
+    shared = [f"container:{name}" for name in containers(ctx, "")]
+    return ["host", "private", *shared, "ns:"]
+
+
+def ipc_namespaces(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Complete what --ipc takes."""
+    return ["shareable", "none", *namespaces(ctx, incomplete)]
+
+
+def user_namespaces(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Complete what --userns takes."""
+    return ["keep-id", "keep-id:uid=", *namespaces(ctx, incomplete)]
+
+
 def images(ctx: typer.Context, incomplete: str) -> list[str]:
     """Complete an image's name, in full or as short as it may be written."""
     from daemonless.images.store import ImageStore  # noqa: PLC0415 - only completion reads the store

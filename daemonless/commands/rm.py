@@ -24,7 +24,7 @@ def rm(
     ] = False,
     depend: Annotated[
         bool,
-        typer.Option("--depend", help="Remove the containers made with --volumes-from them too."),
+        typer.Option("--depend", help="Remove who shares namespaces or volumes with them too."),
     ] = False,
     timeout: timing.StopTime = None,
     all: selection.All = False,

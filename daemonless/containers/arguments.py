@@ -38,6 +38,7 @@ from daemonless.containers.request import (
     Restart,
     RunRequest,
     Secret,
+    Userns,
 )
 from daemonless.containers.variables import environment_options, read_text
 from daemonless.errors import UsageError, printable
@@ -138,7 +139,7 @@ def from_args(
         add_host=tuple(grammar_network.add_host(value) for value in given.list("add_host")),
         no_hosts=given.flag("no_hosts"),
         hosts_file=_hosts_file(given, cwd),
-        userns=grammar_security.id_maps(given.text("userns"), given.list("uidmap"), given.list("gidmap")),
+        userns=_userns(given),
         pid=grammar_security.namespace(given.text("pid"), "--pid"),
         ipc=grammar_security.namespace(given.text("ipc"), "--ipc"),
         uts=grammar_security.namespace(given.text("uts"), "--uts"),
@@ -284,6 +285,14 @@ def _health(args: Any) -> Health:
     return health(given)
 
 
+def _userns(given: _Options) -> Userns:
+    uids, gids = given.list("uidmap"), given.list("gidmap")
+    value = given.text("userns")
+    if not (value or uids or gids):
+        return grammar_security.userns(os.environ.get("PODMAN_USERNS", ""), "PODMAN_USERNS")
+    return grammar_security.id_maps(value, uids, gids)
+
+
 def _stop_signal(value: str) -> int:
     return grammar.signal(value, "--stop-signal") if value else 0
 
@@ -292,7 +301,9 @@ def _sysctls(given: _Options) -> tuple[tuple[str, str], ...]:
     sysctls = {}
     for value in given.list("sysctl"):
         name, text, namespace = grammar.sysctl(value)
-        shared = "host" in given.list("network") if namespace == "network" else given.get("ipc") == "host"
+        shared = "host" in given.list("network")
+        if namespace == "ipc":
+            shared = given.text("ipc").partition(":")[0] in ("host", "container", "ns")
         if shared:
             raise grammar.refusal("--sysctl", value, f"the container has no {namespace} namespace of its own")
         sysctls[name] = text
@@ -384,8 +395,8 @@ def _refuse_conflicts(request: RunRequest) -> None:
         raise UsageError(f"--mac-address has no meaning with --network={mode}")
     if "none" in request.dns and len(request.dns) > 1:
         raise UsageError("--dns=none cannot be combined with other resolvers")
-    if request.hostname and request.uts == "host":
-        raise UsageError("--hostname cannot be combined with --uts=host")
+    if request.hostname and request.uts != "private":
+        raise UsageError(f"--hostname cannot be combined with --uts={request.uts}")
     if request.rm and request.restart.policy != "no":
         raise UsageError(
             f"--rm cannot be combined with --restart={request.restart.policy}: the end of the container "
@@ -398,5 +409,5 @@ def _refuse_conflicts(request: RunRequest) -> None:
             "both would start the container again",
             "with --health-on-failure=kill the restart policy does",
         )
-    if request.init and request.pid == "host":
-        raise UsageError("--init cannot be combined with --pid=host: its process must have pid 1")
+    if request.init and request.pid != "private":
+        raise UsageError(f"--init cannot be combined with --pid={request.pid}: its process must have pid 1")

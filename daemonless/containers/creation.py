@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from daemonless.containers.sharing import Shared
+
 
 def create(
     paths: Paths,
@@ -40,8 +42,11 @@ def create(
     *,
     durable: bool,
     warn: Callable[[str], None],
+    shared: Shared | None = None,
 ) -> Container:
     """Make a container of `image`, whose layers must be unpacked for `id_map`, or as --rootfs asks.
+
+    `shared` is what the request shares with other containers.
 
     `durable` waits until it would survive a power loss; without, its supervisor sees to that
     while it runs, which takes three fsyncs, 5 to 10 ms, out of the way of `run`. The container is
@@ -90,6 +95,8 @@ def create(
             # included, before the process can be waited for. What is removed then need not be synced.
             rootfs["options"].append("volatile")
         host = gather_facts(request)
+        if shared and shared.host_name:
+            host = host.replace(hostname=shared.host_name)
         caps = bounding_set(request, host.last_capability, privileged=request.privileged)
         spec = build_spec(
             request,
@@ -117,6 +124,10 @@ def create(
             "labels": dict(request.label),
             "request": request.as_dict(),
         }
+        if id_map.key != "default":
+            record["idMap"] = id_map.key
+        if shared:
+            shared.note(container_id)
         failpoints.reach("create.config")
         write_atomic(f"{staging.directory}/config.json", jsonio.dumps(spec).encode(), durable=False)
         failpoints.reach("create.record")
@@ -129,6 +140,8 @@ def create(
             store.sync()
     except BaseException:
         staging.abandon()
+        if shared:
+            shared.forget(container_id)
         if prepared:
             prepared.abandon(paths)
         raise

@@ -9,7 +9,7 @@ import time
 
 from daemonless import events
 from daemonless.config import Paths
-from daemonless.containers.store import Container, ContainerStore, event_details
+from daemonless.containers.store import DEPENDENTS, Container, ContainerStore, event_details
 from daemonless.errors import Conflict, DaemonlessError, InvalidData, NotFound
 from daemonless.files import Lock, remove_flat_directory
 from daemonless.isolation import cgroups
@@ -182,9 +182,11 @@ def remove(
     """Remove a container, and its anonymous volumes if asked; files are deleted in the background.
 
     A running one is ended if `force` is given, at once or after it was asked and had `grace`
-    seconds; otherwise Conflict is raised, with exit status 2. A container whose files are broken
-    can still be removed with `force`.
+    seconds; otherwise Conflict is raised, with exit status 2. It is also raised, whatever is given, if
+    another container shares a namespace of this one. A container whose files are broken can still be
+    removed with `force`.
     """
+    _refuse_if_needed(paths, container)
     if grace and force and container.is_running:
         try:
             stop(container, stop_signal(container), grace)
@@ -196,6 +198,18 @@ def remove(
     finally:
         if lock:
             lock.release()
+
+
+def _refuse_if_needed(paths: Paths, container: Container) -> None:
+    if not os.path.isdir(f"{container.directory}/{DEPENDENTS}"):
+        return
+    from daemonless.containers.sharing import dependents  # noqa: PLC0415 - few containers share anything
+
+    for other in dependents(ContainerStore(paths), container):
+        raise Conflict(
+            f"container {container.name} is needed by {other.name}, which shares a namespace with it",
+            f"remove that first, or both: daemonless rm --depend {container.name}",
+        )
 
 
 def remove_if_there(paths: Paths, container: Container) -> None:

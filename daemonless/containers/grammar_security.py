@@ -115,17 +115,22 @@ def merge_capabilities(
 
 
 def userns(value: str, option: str = "--userns") -> Userns:
-    """Parse `host` or `keep-id[:uid=N,gid=N]`. Raises UsageError or Unsupported."""
+    """Parse `host`, `keep-id[:uid=N,gid=N]`, `container:NAME` or `ns:PATH`.
+
+    Raises UsageError or Unsupported.
+    """
     mode, _, options = value.partition(":")
-    if value in ("", "host"):
+    if value in ("", "host", "private"):  # it is always one of the container's own
         return Userns()
-    if mode in ("auto", "nomap", "container", "ns", "private"):
+    if mode in ("container", "ns"):
+        return Userns(mode=_shared(value, option))
+    if mode in ("auto", "nomap"):
         raise Unsupported(
             f"cannot use user namespace {printable(value)}: mode {mode} is not supported yet",
             "use host, where the caller is root inside, or keep-id",
         )
     if mode != "keep-id":
-        raise refusal(option, value, "it is neither host nor keep-id[:uid=N,gid=N]")
+        raise refusal(option, value, "it is none of host, keep-id[:uid=N,gid=N], container:NAME and ns:PATH")
     ids = {"uid": os.getuid(), "gid": os.getgid()}
     for word in options.split(",") if options else ():
         key, _, text = word.partition("=")
@@ -160,14 +165,25 @@ def _id_range(value: str, option: str) -> tuple[int, int, int]:
 
 
 def namespace(value: str, option: str) -> str:
-    """Parse `--pid`, `--ipc`, `--uts`, `--cgroupns`: `host` or `private`; `none` for --ipc alone."""
+    """Parse `--pid`, `--ipc`, `--uts`, `--cgroupns`: `host` or `private`; `none` for --ipc alone.
+
+    All but the last may be another's: `container:NAME` or `ns:PATH`. Raises UsageError.
+    """
     if value in ("", "private") or (value == "shareable" and option == "--ipc"):
         return "private"
     if value == "host" or (value == "none" and option == "--ipc"):
         return value
-    if value.partition(":")[0] in ("container", "ns", "none"):
-        raise Unsupported(
-            f"cannot use {option}={printable(value)}: joining another namespace is not supported yet",
-            "use host or private",
-        )
-    raise refusal(option, value, "it is neither host nor private")
+    if option == "--cgroupns":
+        raise refusal(option, value, "it is neither host nor private")
+    if value.partition(":")[0] in ("container", "ns"):
+        return _shared(value, option)
+    raise refusal(option, value, "it is none of host, private, container:NAME and ns:PATH")
+
+
+def _shared(value: str, option: str) -> str:
+    way, _, what = value.partition(":")
+    if not what:
+        raise refusal(option, value, f"after {way}: there is nothing")
+    if way == "ns" and not what.startswith("/"):
+        raise refusal(option, value, "the path of a namespace begins with /", "such as ns:/proc/PID/ns/ipc")
+    return value

@@ -170,7 +170,7 @@ def members(container: Container) -> list[Process]:
     os.close(pidfd)
     state: dict[str, Any] = container.state or {}
     shares_pids = container.record["request"]["pid"] != "private"
-    return _members(state["pid"], entrance, "user" if shares_pids else "pid")
+    return _members(state["pid"], entrance, "mnt" if shares_pids else "pid")
 
 
 def _members(init: int, entrance: int, kind: str) -> list[Process]:

@@ -96,6 +96,7 @@ class Userns(Record):
     """How ids are mapped: `host` makes the caller root inside, `keep-id` keeps the caller's id.
 
     `map` has ranges of --uidmap and --gidmap: first inside, first of the caller's own, how many.
+    `container:ID` and `ns:PATH` have those of a user namespace that is there.
     """
 
     mode: str = "host"
@@ -211,8 +212,8 @@ class RunRequest(Record):
     hosts_file: str = ""  # absolute, what /etc/hosts begins with; none; or empty: what the network needs
 
     userns: Userns = Userns()
-    pid: str = "private"
-    ipc: str = "private"  # host, or none: private without /dev/shm
+    pid: str = "private"  # or host, or as `daemonless.containers.sharing` says; so do ipc and uts
+    ipc: str = "private"  # none: private without /dev/shm
     uts: str = "private"
     cgroupns: str = "private"
     privileged: bool = False
@@ -231,6 +232,11 @@ class RunRequest(Record):
     def replace(self, **changes: Any) -> Self:
         """Return a copy with some fields changed."""
         return type(self)(**{**self._values(), **changes})
+
+    @property
+    def shares(self) -> bool:
+        """Whether it asks for namespaces of others (`daemonless.containers.sharing`)."""
+        return any(":" in mode for mode in (self.pid, self.ipc, self.uts, self.userns.mode))
 
     def with_image(self, config: dict[str, Any], warn: Callable[[str], None]) -> Self:
         """Return the request completed with what the image's config says of labels and stop signal.

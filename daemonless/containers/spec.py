@@ -69,7 +69,7 @@ def build_spec(
     `rootfs_path`, an empty directory; `mounts` are what mounts of the request with these
     destinations stand for, and further ones. Raises UsageError and InvalidData (see `build_process`).
     """
-    shares_name = request.uts == "host" or (request.network.mode == "host" and not request.hostname)
+    shares_name = request.uts != "private" or (request.network.mode == "host" and not request.hostname)
     hostname = host.hostname if shares_name else request.hostname or container_id[:12]
     spec: Spec = {
         "ociVersion": OCI_VERSION,
@@ -87,7 +87,7 @@ def build_spec(
         ),
         "linux": _linux(request, id_map, host),
     }
-    if request.uts != "host":
+    if request.uts == "private":
         spec["hostname"] = hostname
     if request.annotation:  # the user's; those of an image are never copied (CVE-2026-53488)
         spec["annotations"] = dict(request.annotation)
@@ -112,7 +112,10 @@ def _linux(request: RunRequest, id_map: IdMap, host: HostFacts) -> Linux:
 
 
 def _namespaces(request: RunRequest) -> list[str]:
-    """Return the namespaces to create; user and mount always, the cgroup's unless asked otherwise."""
+    """Return the namespaces that are not the host's; user and mount never are, the cgroup's if asked for.
+
+    Which of them are another container's is known, and they have a path, only at a start.
+    """
     own = {
         "pid": request.pid,
         "network": request.network.mode,

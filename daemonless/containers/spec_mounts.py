@@ -92,9 +92,11 @@ def _filesystems(request: RunRequest, id_map: IdMap, host: HostFacts) -> list[Mo
         _mount("/dev", "tmpfs", "tmpfs", *dev),
         _mount("/dev/pts", "devpts", "devpts", *devpts, *([f"gid={_TTY_GROUP}"] if has_tty else [])),
     ]
-    if request.ipc == "host":
+    if request.ipc == "host" or request.ipc.startswith("container:"):  # that's takes its place at a start
         mounts.append(_bind("/dev/shm", *plain))
-        if host.has_mqueue:
+        if request.ipc != "host":
+            mounts.append(_mount("/dev/mqueue", "mqueue", "mqueue", *plain))
+        elif host.has_mqueue:
             mounts.append(_bind("/dev/mqueue", *plain))
     else:
         size = (

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from daemonless.containers.storage import Ready
+    from daemonless.isolation.launch import Source
     from daemonless.supervisor.probes import Checks
     from daemonless.supervisor.restart import Policy
 
@@ -108,7 +109,7 @@ def _start_locked(
     hold: bool,
 ) -> Started:
     record = container.record
-    ready = None
+    ready = joined = None
     streams: tuple[int, ...] = ()
     try:
         if container.exit and container.is_newer:
@@ -117,6 +118,8 @@ def _start_locked(
                 "start it with that one, or remove it: daemonless rm",
             )
         request = RunRequest.from_dict(record["request"])
+        if request.shares:
+            _start_sources(paths, request)
         ready = _ready(paths, container, request)
         job = _job(paths, container, request, lock, ready, attached=attached, preserve_fds=preserve_fds)
         if request.log_driver == "passthrough":
@@ -124,13 +127,16 @@ def _start_locked(
             streams = stdin, os.dup(1), os.dup(2)
             job = job.replace(streams=streams)
         job = job.replace(hold=hold)
+        joined = job.start.joined
         failpoints.reach("start.supervisor")
-        keep = (*preserve_fds, *(ready.lock_fds if ready else ()), *streams)
+        keep = (*preserve_fds, *(ready.lock_fds if ready else ()), *streams, *(joined.fds if joined else ()))
         supervisor, socket = monitor.spawn(job, keep=keep)
     finally:
         lock.release()  # the supervisor has it now
         if ready:
             ready.release()  # as are these
+        if joined:
+            joined.close()
         for fd in streams:
             os.close(fd)
     try:
@@ -141,6 +147,21 @@ def _start_locked(
         if isinstance(error, CommandNotExecutable):
             _name_platform(error, paths, record["imageId"])
         raise
+
+
+def _start_sources(paths: Paths, request: RunRequest) -> None:
+    """Start the containers whose namespaces this one shares, as far as they do not run."""
+    from daemonless.containers.sharing import sources  # noqa: PLC0415 - few containers share anything
+
+    for source in sources(ContainerStore(paths), request):
+        if not source.is_running:
+            try:
+                started = start(paths, source)
+            except Conflict:
+                continue  # it was started meanwhile
+            started.socket.close()
+            if started.pidfd >= 0:
+                os.close(started.pidfd)
 
 
 def _name_platform(error: CommandNotExecutable, paths: Paths, image_id: str) -> None:
@@ -241,8 +262,17 @@ def _job(
     network = None
     if request.network.mode == "slirp4netns":
         network = Slirp4netns(netfiles.slirp_options(request), container.run_directory)
-    netfiles.write_files(container.run_directory, netfiles.network_facts(request, spec, container.name))
     linux = spec["linux"]
+    sources: tuple[tuple[str, Source], ...] = tuple(ready.sources) if ready else ()
+    facts = netfiles.network_facts(request, spec, container.name)
+    joined = None
+    if request.shares:
+        from daemonless.containers.sharing import host_name, open_shared, shm_source  # noqa: PLC0415 - few do
+
+        joined = open_shared(ContainerStore(paths), request)
+        sources = (*shm_source(joined, request), *sources)
+        facts = facts.replace(hostname=host_name(joined) or facts.hostname)
+    netfiles.write_files(container.run_directory, facts)
     start = Start(
         spec=spec,
         id_map=mapped_ids(spec),
@@ -253,8 +283,9 @@ def _job(
         upper=f"{container.directory}/upper",
         remount=again,
         preserve_fds=preserve_fds,
-        sources=tuple(ready.sources) if ready else (),
+        sources=sources,
         cgroup=cgroups.create(container.id) or "",
+        joined=joined,
     )
 
     details = event_details(container.record)

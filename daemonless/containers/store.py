@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 
 ID_DIGITS = "0123456789abcdef"
 SCHEMA = 1  # of container.json, state.json and exit.json
+DEPENDENTS = "dependents"  # of a container's directory: see `daemonless.containers.sharing`
 _ID_LENGTH = 64
 _KILLED = 137  # a container whose supervisor was killed was killed with it
 _RECORD_TYPES: dict[str, type] = {

@@ -23,9 +23,14 @@ def chosen_id_map(default: IdMap, uids: tuple[Range, ...], gids: tuple[Range, ..
     left out: files that are made for the container belong to the one, and root is the other.
     """
     chosen = (_through(default.uids, uids, "--uidmap"), _through(default.gids, gids, "--gidmap"))
+    return IdMap(uids=chosen[0], gids=chosen[1], key=map_key(*chosen), reason=default.reason)
+
+
+def map_key(uids: tuple[Range, ...], gids: tuple[Range, ...]) -> str:
+    """Return the name of the directory of layers unpacked with a map that has no other name."""
     name = new_hash("sha256")
-    name.update(repr(chosen).encode())
-    return IdMap(uids=chosen[0], gids=chosen[1], key=f"map-{name.hexdigest()[:32]}", reason=default.reason)
+    name.update(repr((uids, gids)).encode())
+    return f"map-{name.hexdigest()[:32]}"
 
 
 def _through(own: tuple[Range, ...], wanted: tuple[Range, ...], option: str) -> tuple[Range, ...]:

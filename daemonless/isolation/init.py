@@ -94,7 +94,8 @@ def _init(start: Start, channel: Channel, step: list[str]) -> NoReturn:
     for each in owed:
         each.give(who.uid, who.gid)
     step[0] = "prepare privileges"
-    privileges.set_oom_score_adj(process)
+    if not start.joined:  # who joins has done so, and is not dumpable
+        privileges.set_oom_score_adj(process)
     dropped = privileges.prepare(process, who, start.seccomp, keep_groups=keep_groups, death_signal=_SIGKILL)
     environment = final_environment(process["env"], who.home)
     directory = os.fsencode(process["cwd"])

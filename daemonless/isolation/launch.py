@@ -19,9 +19,11 @@ from daemonless.record import Record
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any, Protocol
+    from typing import Any, NoReturn, Protocol
 
+    from daemonless.isolation.joining import Joined, Joiner
     from daemonless.isolation.mountpoints import Made
+    from daemonless.isolation.sync import Channel
     from daemonless.isolation.volumes import Owed
 
     class Network(Protocol):
@@ -57,6 +59,7 @@ class Start(Record):
     preserve_fds: tuple[int, ...] = ()  # the caller's descriptors that the process inherits, in order
     sources: tuple[tuple[str, Source], ...] = ()  # by destination: what mounts need beside the spec
     cgroup: str = ""  # directory of the container's own cgroup, if it could have one
+    joined: Joined | None = None  # what it shares with others, its user namespace always among it
 
     @property
     def own_network(self) -> bool:
@@ -80,21 +83,15 @@ def launch(start: Start, network: Network | None, ready: Callable[[int], None]) 
     DaemonlessError that init reported; then no process is left behind.
     """
     ours, theirs = channel_pair()
-    flags = namespace_flags(start.spec)
-    try:
-        pid = clone_into_cgroup(flags & ~sc.CLONE_NEWCGROUP, start.cgroup)
-    except OSError as error:
-        raise clone_failed(error) from error
-    if pid == 0:
-        ours.close()
-        init(start, theirs)
+    pid, joiner = _make_init(start, ours, theirs)
     theirs.close()
     pidfd = os.pidfd_open(pid)
     console, made = -1, b""
     try:
-        write_maps(pid, start.id_map)
+        if not start.joined:
+            write_maps(pid, start.id_map)
         if network:
-            network.start(pid)
+            network.start(joiner.pid if joiner else pid)
             if start.id_map.to_outside(0) != os.getuid():
                 # As another id than ours, init would hide its /proc/PID/ns from the helper.
                 network.wait_ready()
@@ -123,11 +120,37 @@ def launch(start: Start, network: Network | None, ready: Callable[[int], None]) 
         raise
     finally:
         ours.close()
+        if joiner:
+            joiner.release()
     if not made:
         return Launched(pid=pid, pidfd=pidfd, console=console)
     from daemonless.isolation.mountpoints import unpack  # noqa: PLC0415 - nothing but a build asks
 
     return Launched(pid=pid, pidfd=pidfd, console=console, made=unpack(made))
+
+
+def _make_init(start: Start, ours: Channel, theirs: Channel) -> tuple[int, Joiner | None]:
+    """Return the pid of a new init, and the process that has made it if that was not us."""
+    flags = namespace_flags(start.spec) & ~sc.CLONE_NEWCGROUP  # see `init`
+
+    def run() -> NoReturn:
+        ours.close()
+        init(start, theirs)
+
+    if start.joined:
+        from daemonless.isolation.joining import clone_joined  # noqa: PLC0415 - few share anything
+
+        process = start.spec["process"]
+        return clone_joined(
+            start.joined, flags & ~start.joined.flags, start.id_map, process, start.cgroup, run
+        )
+    try:
+        pid = clone_into_cgroup(flags, start.cgroup)
+    except OSError as error:
+        raise clone_failed(error) from error
+    if pid == 0:
+        run()
+    return pid, None
 
 
 def _reported(kind: bytes, payload: bytes) -> Exception:

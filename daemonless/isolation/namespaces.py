@@ -11,7 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-_NAMESPACES = {
+NAMESPACES = {
     "user": sc.CLONE_NEWUSER,
     "mount": sc.CLONE_NEWNS,
     "pid": sc.CLONE_NEWPID,
@@ -28,7 +28,7 @@ def namespace_flags(spec: dict[str, Any]) -> int:
     for namespace in spec["linux"]["namespaces"]:
         if namespace.get("path"):
             raise SetupFailed(f"joining an existing {namespace['type']} namespace is not supported")
-        flags |= _NAMESPACES[namespace["type"]]
+        flags |= NAMESPACES[namespace["type"]]
     return flags
 
 

@@ -206,6 +206,8 @@ class _Monitor:
         finally:
             for fd in theirs:
                 os.close(fd)
+            if start.joined:
+                start.joined.close()
 
     def _make_streams(self) -> tuple[int, int, int]:
         if self.job.streams:

@@ -113,7 +113,7 @@ def test_userns_refuses(value):
         gs.userns(value)
 
 
-@pytest.mark.parametrize("value", ["auto", "nomap", "auto:size=1", "container:x", "ns:/x"])
+@pytest.mark.parametrize("value", ["auto", "nomap", "auto:size=1"])
 def test_userns_of_later_versions(value):
     with pytest.raises(Unsupported, match="not supported yet"):
         gs.userns(value)
@@ -142,5 +142,10 @@ def test_namespace():
     assert gs.namespace("none", "--ipc") == "none"
     with pytest.raises(UsageError, match="--pid"):
         gs.namespace("shareable", "--pid")
-    with pytest.raises(Unsupported, match="joining"):
-        gs.namespace("container:x", "--pid")
+    assert gs.namespace("container:x", "--pid") == "container:x"
+    assert gs.userns("ns:/x").mode == gs.namespace("ns:/x", "--uts") == "ns:/x"
+    for value in ("container:", "ns:x", "ns:", "containers:x"):
+        with pytest.raises(UsageError, match="--ipc"):
+            gs.namespace(value, "--ipc")
+    with pytest.raises(UsageError, match="--cgroupns"):
+        gs.namespace("container:x", "--cgroupns")

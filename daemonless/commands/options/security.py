@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from daemonless.commands import complete
+
 PANEL = "Privileges and namespaces"
 LIMITS = "Limits"
 
@@ -43,8 +45,10 @@ Userns = Annotated[
     typer.Option(
         "--userns",
         metavar="MODE",
-        help="Map user ids: host makes you root inside, keep-id keeps your own id.",
+        help="Map user ids: host makes you root inside, keep-id keeps your own id; or be in the user "
+        "namespace container:NAME or ns:PATH.",
         rich_help_panel=PANEL,
+        autocompletion=complete.user_namespaces,
     ),
 ]
 Uidmap = Annotated[
@@ -65,21 +69,37 @@ Gidmap = Annotated[
         rich_help_panel=PANEL,
     ),
 ]
+_MODES = "private, host, container:NAME or ns:PATH"
 Pid = Annotated[
-    Literal["private", "host"],
-    typer.Option("--pid", help="Choose the process namespace.", rich_help_panel=PANEL),
+    str,
+    typer.Option(
+        "--pid",
+        metavar="MODE",
+        help=f"Choose the process namespace: {_MODES}.",
+        rich_help_panel=PANEL,
+        autocompletion=complete.namespaces,
+    ),
 ]
 Ipc = Annotated[
-    Literal["private", "shareable", "none", "host"],
+    str,
     typer.Option(
         "--ipc",
-        help="Choose the namespace of shared memory and queues; none is a private one without /dev/shm.",
+        metavar="MODE",
+        help=f"Choose the namespace of shared memory and queues: {_MODES}, "
+        "shareable as private, or none, a private one without /dev/shm.",
         rich_help_panel=PANEL,
+        autocompletion=complete.ipc_namespaces,
     ),
 ]
 Uts = Annotated[
-    Literal["private", "host"],
-    typer.Option("--uts", help="Choose the namespace of the host name.", rich_help_panel=PANEL),
+    str,
+    typer.Option(
+        "--uts",
+        metavar="MODE",
+        help=f"Choose the namespace of the host name: {_MODES}.",
+        rich_help_panel=PANEL,
+        autocompletion=complete.namespaces,
+    ),
 ]
 Cgroupns = Annotated[
     Literal["private", "host"],
