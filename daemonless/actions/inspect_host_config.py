@@ -109,6 +109,10 @@ def host_config(container: Container, request: dict[str, Any], spec: dict[str, A
                 CgroupPermissions="rwm" if device["writable"] else "r",
             )
             for device in request["devices"]
+        ]
+        + [
+            Struct(PathOnHost=name, PathInContainer="", CgroupPermissions="")
+            for name in request.get("cdi") or ()
         ],
         Ulimits=[
             Struct(Name=limit["type"], Soft=limit["soft"], Hard=limit["hard"])

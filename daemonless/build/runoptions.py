@@ -48,6 +48,8 @@ def run_settings(
         if name in PROXIES:  # programs disagree about the spelling
             proxies |= {name.lower(): value, name.upper(): value}
     request = from_args(_Chosen(args), warn=warn)
+    if request.cdi:
+        raise UsageError("a build has no devices by name: --device takes a path", "for example /dev/fuse")
     if needs_storage(request, args.paths.data):
         raise UsageError(
             "a build has no volumes: --volume takes what this machine has, and neither U nor O",

@@ -49,6 +49,16 @@ def user_namespaces(ctx: typer.Context, incomplete: str) -> list[str]:
     return ["keep-id", "keep-id:uid=", *namespaces(ctx, incomplete)]
 
 
+def devices(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Complete the name of a device that is described; paths are the shell's."""
+    from daemonless.containers.cdi import known_names  # noqa: PLC0415 - as below
+
+    try:
+        return known_names()
+    except (OSError, DaemonlessError):
+        return []
+
+
 def images(ctx: typer.Context, incomplete: str) -> list[str]:
     """Complete an image's name, in full or as short as it may be written."""
     from daemonless.images.store import ImageStore  # noqa: PLC0415 - only completion reads the store

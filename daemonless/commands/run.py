@@ -60,6 +60,7 @@ def run(
     read_only_tmpfs: storage.ReadOnlyTmpfs = True,
     shm_size: storage.ShmSize = "64m",
     device: storage.Device = None,
+    gpus: storage.Gpus = None,
     network: net.Network = None,
     publish: net.Publish = None,
     publish_all: net.PublishAll = False,

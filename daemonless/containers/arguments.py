@@ -124,6 +124,7 @@ def from_args(
         image_volume=_image_volume(given.text("image_volume")),
         secrets=_secrets(given.list("secret")),
         devices=_devices(given),
+        cdi=_named_devices(given),
         read_only=given.flag("read_only"),
         read_only_tmpfs=given.flag("read_only_tmpfs", default=True),
         shm_size=grammar.size(given.text("shm_size") or str(DEFAULT_SHM_SIZE), "--shm-size"),
@@ -370,12 +371,27 @@ def _secrets(values: list[str]) -> tuple[Secret, ...]:
 
 
 def _devices(given: _Options) -> tuple[Device, ...]:
-    devices = tuple(grammar_mounts.device(value) for value in given.list("device"))
+    devices = tuple(
+        grammar_mounts.device(value) for value in given.list("device") if not _is_device_name(value)
+    )
     for device in devices:
         kind = _check_exists(device.source, "add device", "").st_mode & 0o170000
         if kind not in (0o020000, 0o060000, 0o040000):
             raise UsageError(f"cannot add device {printable(device.source)}: it is not a device")
     return devices
+
+
+def _is_device_name(value: str) -> bool:
+    return "=" in value and not value.startswith("/")
+
+
+def _named_devices(given: _Options) -> tuple[str, ...]:
+    names, gpus = [each for each in given.list("device") if _is_device_name(each)], given.list("gpus")
+    if not names and not gpus:
+        return ()
+    from daemonless.containers.cdi import device_names  # noqa: PLC0415 - few containers have such
+
+    return device_names(names, gpus)
 
 
 def _check_exists(path: str, verb: str, hint: str) -> os.stat_result:

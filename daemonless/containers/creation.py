@@ -113,7 +113,11 @@ def create(
             warn=warn,
             mounts=prepared.mounts if prepared else {},
         )
-        record = {
+        if request.cdi:
+            from daemonless.containers.cdi import resolve  # noqa: PLC0415 - few containers have such
+
+            resolve(request.cdi).apply(spec)
+        record: dict[str, Any] = {
             "schema": 1,
             "id": container_id,
             "name": name,

@@ -340,8 +340,6 @@ def device(value: str, option: str = "--device") -> Device:
     fields = value.split(":")
     source, destination, permissions = fields[0], fields[0], "rwm"
     if not source.startswith("/"):
-        if "=" in source and "/" in source:
-            raise Unsupported(f"cannot add device {printable(value)}: CDI devices are not supported yet")
         raise refusal(option, value, "the device is not an absolute path")
     if len(fields) == 3:
         destination, permissions = fields[1], fields[2]

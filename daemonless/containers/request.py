@@ -194,6 +194,7 @@ class RunRequest(Record):
     image_volume: str = "bind"  # what becomes of the image's VOLUMEs: bind, tmpfs or ignore
     secrets: tuple[Secret, ...] = ()
     devices: tuple[Device, ...] = ()
+    cdi: tuple[str, ...] = ()  # names of devices (`daemonless.containers.cdi`)
     read_only: bool = False
     read_only_tmpfs: bool = True
     shm_size: int = DEFAULT_SHM_SIZE  # bytes; 0 is unlimited

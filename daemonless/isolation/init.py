@@ -79,6 +79,11 @@ def _init(start: Start, channel: Channel, step: list[str]) -> NoReturn:
     step[0] = "mount"
     owed = rootfs.mount_all(root_fd, spec, start.sources)
     made = _made(start.upper) if start.tell_made else b""
+    if spec.get("hooks"):
+        step[0] = "run the hooks"
+        from daemonless.isolation.hooks import run_hooks  # noqa: PLC0415 - few containers have any
+
+        run_hooks(spec)
     slave = -1
     if process.get("terminal"):
         step[0] = "open a terminal"

@@ -123,6 +123,14 @@ if TYPE_CHECKING:
         source: str
         options: list[str]
 
+    class Hook(TypedDict):
+        """config.md, "POSIX-platform Hooks"; no timeout is 0 here."""
+
+        path: str
+        args: list[str]
+        env: list[str]
+        timeout: int
+
     class Root(TypedDict):
         """config.md, "Root"."""
 
@@ -163,4 +171,5 @@ if TYPE_CHECKING:
         hostname: NotRequired[str]
         annotations: NotRequired[dict[str, str]]
         mounts: list[Mount]
+        hooks: NotRequired[dict[str, list[Hook]]]
         linux: Linux

@@ -269,8 +269,3 @@ def test_device(value, expected):
 def test_device_refuses(value):
     with pytest.raises(UsageError, match="--device"):
         gm.device(value)
-
-
-def test_cdi_devices_are_refused_by_name():
-    with pytest.raises(Unsupported, match="CDI"):
-        gm.device("nvidia.com/gpu=all")

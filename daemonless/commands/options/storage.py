@@ -107,7 +107,18 @@ Device = Annotated[
     typer.Option(
         "--device",
         metavar="HOST:TARGET:rwm",
-        help="Give the container a device of the host; repeatable.",
+        help="Give the container a device of the host, by its path, or by its name VENDOR/CLASS=DEVICE as "
+        "files of /etc/cdi have it; repeatable.",
+        rich_help_panel=PANEL,
+        autocompletion=complete.devices,
+    ),
+]
+Gpus = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--gpus",
+        metavar="GPU",
+        help="Give the container a GPU, by number, or all: as --device nvidia.com/gpu=GPU; repeatable.",
         rich_help_panel=PANEL,
     ),
 ]
