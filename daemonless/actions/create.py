@@ -12,7 +12,7 @@ from daemonless.containers.request import RunRequest
 from daemonless.containers.store import ContainerStore
 from daemonless.errors import DaemonlessError, NotFound, UsageError
 from daemonless.images.store import ImageStore, image_of_directory
-from daemonless.isolation.userns import IdMap, keep_id_map, load_id_map
+from daemonless.isolation.userns import IdMap, keep_id_map, load_id_map, unmapped_id_map
 from daemonless.layers.store import LayerStore
 from daemonless.oci.image import Platform
 from daemonless.oci.reference import has_transport
@@ -20,6 +20,7 @@ from daemonless.oci.reference import has_transport
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from daemonless.actions.args import Args
+    from daemonless.containers.sharing import Shared
     from daemonless.containers.store import Container
     from daemonless.images.store import Image
 
@@ -43,6 +44,12 @@ def create(args: Args, *, durable: bool) -> tuple[Container, RunRequest]:
     image = image_of_directory() if request.rootfs else find_image(args, request)
     if not request.rootfs and has_transport(request.image):  # the container remembers what it meant
         request = request.replace(image=image.names[0] if image.names else image.id.partition(":")[2])
+    if request.userns.mode == "auto":
+        from daemonless.containers.unmapped import AutoIds  # noqa: PLC0415 - few containers have it
+
+        with AutoIds(paths) as ids:
+            id_map = ids.choose(load_id_map(os.getuid(), os.getgid()), request.userns.size)
+            return _make(args, request, image, id_map, None, durable=durable), request
     shared = None
     if request.shares:
         from daemonless.containers.sharing import resolve  # noqa: PLC0415 - few containers do
@@ -51,11 +58,18 @@ def create(args: Args, *, durable: bool) -> tuple[Container, RunRequest]:
         request, id_map = shared.request, shared.id_map
     else:
         id_map = id_map_for(request)
+    return _make(args, request, image, id_map, shared, durable=durable), request
+
+
+def _make(
+    args: Args, request: RunRequest, image: Image, id_map: IdMap, shared: Shared | None, *, durable: bool
+) -> Container:
     if id_map.reason:
         args.warn(id_map.reason)
     have_layers(args, image, id_map)
     if args.replace and request.name:
         _remove_named(args, request.name)
+    paths = args.paths
     container = creation.create(paths, request, image, id_map, durable=durable, warn=args.warn, shared=shared)
     if args.cidfile:
         try:
@@ -63,7 +77,7 @@ def create(args: Args, *, durable: bool) -> tuple[Container, RunRequest]:
         except DaemonlessError:
             ending.remove(paths, container)
             raise
-    return container, request
+    return container
 
 
 def write_new_file(path: str, text: str) -> None:
@@ -77,7 +91,7 @@ def write_new_file(path: str, text: str) -> None:
 
 
 def id_map_for(request: RunRequest) -> IdMap:
-    """Return the id map of `--userns`, `--uidmap` and `--gidmap`."""
+    """Return the id map of `--userns`, `--uidmap` and `--gidmap`, if it depends on these alone."""
     default = load_id_map(os.getuid(), os.getgid())
     if request.userns.mode == "map":
         from daemonless.isolation.idmaps import chosen_id_map  # noqa: PLC0415 - few containers have one
@@ -85,6 +99,8 @@ def id_map_for(request: RunRequest) -> IdMap:
         return chosen_id_map(default, request.userns.uids, request.userns.gids)
     if request.userns.mode == "keep-id":
         return keep_id_map(default, request.userns.uid, request.userns.gid)
+    if request.userns.mode == "nomap":
+        return unmapped_id_map(default)
     return default
 
 

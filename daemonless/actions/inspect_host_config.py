@@ -99,7 +99,7 @@ def host_config(container: Container, request: dict[str, Any], spec: dict[str, A
         },
         UTSMode=request["uts"],
         UsernsMode={"host": "", "map": "private"}.get(userns["mode"], userns["mode"]),
-        IDMappings=_id_mappings(linux) if userns["mode"] == "map" else None,
+        IDMappings=_id_mappings(linux) if userns["mode"] in ("map", "nomap", "auto") else None,
         ShmSize=request["shm_size"],
         Runtime="daemonless",
         Devices=[

@@ -46,7 +46,7 @@ def ipc_namespaces(ctx: typer.Context, incomplete: str) -> list[str]:
 
 def user_namespaces(ctx: typer.Context, incomplete: str) -> list[str]:
     """Complete what --userns takes."""
-    return ["keep-id", "keep-id:uid=", *namespaces(ctx, incomplete)]
+    return ["keep-id", "keep-id:uid=", "nomap", "auto", "auto:size=", *namespaces(ctx, incomplete)]
 
 
 def devices(ctx: typer.Context, incomplete: str) -> list[str]:

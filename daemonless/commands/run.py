@@ -80,6 +80,8 @@ def run(
     userns: security.Userns = None,
     uidmap: security.Uidmap = None,
     gidmap: security.Gidmap = None,
+    subuidname: security.Subuidname = None,
+    subgidname: security.Subgidname = None,
     pid: security.Pid = "private",
     ipc: security.Ipc = "private",
     uts: security.Uts = "private",

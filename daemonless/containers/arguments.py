@@ -43,6 +43,7 @@ from daemonless.containers.request import (
 from daemonless.containers.variables import environment_options, read_text
 from daemonless.errors import UsageError, printable
 from daemonless.isolation.identity import KEEP_GROUPS
+from daemonless.isolation.userns import names_of
 from daemonless.oci.image import asked_platform
 
 TYPE_CHECKING = False
@@ -289,6 +290,19 @@ def _health(args: Any) -> Health:
 def _userns(given: _Options) -> Userns:
     uids, gids = given.list("uidmap"), given.list("gidmap")
     value = given.text("userns")
+    names = {name: given.text(name) for name in ("subuidname", "subgidname") if given.get(name)}
+    if names and (value or uids or gids):
+        raise UsageError(
+            "--subuidname and --subgidname, --uidmap and --gidmap, and --userns exclude each other"
+        )
+    for option, name in names.items():
+        if name not in names_of(os.getuid()):
+            file = f"/etc/{option.removesuffix('name')}"
+            raise UsageError(
+                f"the ids of {printable(name)} in {file} are not yours", "newuidmap maps your own alone"
+            )
+    if names:
+        return grammar_security.userns("nomap")
     if not (value or uids or gids):
         return grammar_security.userns(os.environ.get("PODMAN_USERNS", ""), "PODMAN_USERNS")
     return grammar_security.id_maps(value, uids, gids)

@@ -81,18 +81,24 @@ def create(
         if request.rootfs:
             lowers = [request.image]
         failpoints.reach("create.directories")
+        has_caller = id_map.has(os.getuid(), os.getgid())
         try:
             _make_directories(staging.directory, lowers)
         except FileNotFoundError:
             raise NotFound(f"a layer of image {request.image} was removed meanwhile") from None
+        if not has_caller:
+            from daemonless.containers.unmapped import give_away  # noqa: PLC0415 - few containers are such
+
+            give_away(staging.directory, id_map)
         rootfs: dict[str, Any]
         if request.rootfs == "bind":
             rootfs = {"destination": "/", "type": "bind", "source": request.image, "options": ["rbind"]}
         else:
             rootfs = rootfs_mount(lowers, f"{final}/upper", f"{final}/work")
-        if request.rm and rootfs["type"] == "overlay":
+        if request.rm and rootfs["type"] == "overlay" and has_caller:
             # Unmounting an overlay syncs the whole file system below it, other programs' dirty pages
-            # included, before the process can be waited for. What is removed then need not be synced.
+            # included, before the process can be waited for. What is removed then need not be synced. To
+            # mount it again, init would have to go where only the caller may.
             rootfs["options"].append("volatile")
         host = gather_facts(request)
         if shared and shared.host_name:

@@ -169,7 +169,7 @@ def _with_volumes(paths: Paths, container: Container, work: Callable[[int], Any]
     spec = container.spec()
     try:
         with rootview.of_stopped(
-            _writable(container) if write else _read_only(container),
+            writable_root(container) if write else _read_only(container),
             spec["root"]["path"],
             mapped_ids(spec),
             work,
@@ -218,7 +218,7 @@ def _lowers(container: Container) -> list[str]:
     return [option for option in options if option.startswith("lowerdir+=")]
 
 
-def _writable(container: Container) -> dict[str, Any]:
+def writable_root(container: Container) -> dict[str, Any]:
     """Return the container's overlay as a start mounts it, but with a work directory of its own.
 
     What overlayfs leaves in the usual one tells that the container has run. And it is never

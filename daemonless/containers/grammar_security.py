@@ -115,7 +115,7 @@ def merge_capabilities(
 
 
 def userns(value: str, option: str = "--userns") -> Userns:
-    """Parse `host`, `keep-id[:uid=N,gid=N]`, `container:NAME` or `ns:PATH`.
+    """Parse `host`, `keep-id[:uid=N,gid=N]`, `nomap`, `auto[:size=N]`, `container:NAME` or `ns:PATH`.
 
     Raises UsageError or Unsupported.
     """
@@ -124,13 +124,13 @@ def userns(value: str, option: str = "--userns") -> Userns:
         return Userns()
     if mode in ("container", "ns"):
         return Userns(mode=_shared(value, option))
-    if mode in ("auto", "nomap"):
-        raise Unsupported(
-            f"cannot use user namespace {printable(value)}: mode {mode} is not supported yet",
-            "use host, where the caller is root inside, or keep-id",
-        )
+    if value in ("nomap", "auto"):
+        return Userns(mode=value)
+    if mode == "auto":
+        return Userns(mode=mode, size=_auto_size(options, option, value))
     if mode != "keep-id":
-        raise refusal(option, value, "it is none of host, keep-id[:uid=N,gid=N], container:NAME and ns:PATH")
+        known = "host, keep-id[:uid=N,gid=N], nomap, auto[:size=N], container:NAME and ns:PATH"
+        raise refusal(option, value, f"it is none of {known}")
     ids = {"uid": os.getuid(), "gid": os.getgid()}
     for word in options.split(",") if options else ():
         key, _, text = word.partition("=")
@@ -138,6 +138,16 @@ def userns(value: str, option: str = "--userns") -> Userns:
             raise refusal(option, value, f"keep-id has no option {printable(key)}")
         ids[key] = number(text, 0, MAX_ID, key, option, value)
     return Userns(mode=mode, uid=ids["uid"], gid=ids["gid"])
+
+
+def _auto_size(options: str, option: str, value: str) -> int:
+    """Parse what `auto` has after its colon."""
+    key, _, text = options.partition("=")
+    if key in ("uidmapping", "gidmapping") or "," in text:
+        raise Unsupported(f"auto has one option here, size, and not {printable(options)}", "see --uidmap")
+    if key != "size":
+        raise refusal(option, value, f"auto has no option {printable(key)}", "auto:size=N")
+    return number(text, 1, MAX_ID, key, option, value)
 
 
 def id_maps(userns_value: str, uids: Iterable[str], gids: Iterable[str]) -> Userns:

@@ -96,6 +96,7 @@ class Userns(Record):
     """How ids are mapped: `host` makes the caller root inside, `keep-id` keeps the caller's id.
 
     `map` has ranges of --uidmap and --gidmap: first inside, first of the caller's own, how many.
+    `nomap` has subordinate ids alone, and `auto` some that no other container of `auto` has.
     `container:ID` and `ns:PATH` have those of a user namespace that is there.
     """
 
@@ -104,6 +105,7 @@ class Userns(Record):
     gid: int = 0
     uids: tuple[tuple[int, int, int], ...] = ()
     gids: tuple[tuple[int, int, int], ...] = ()
+    size: int = 0  # how many ids, for auto; 0: as many as most images need
 
 
 class Restart(Record):

@@ -266,6 +266,12 @@ def _job(
     sources: tuple[tuple[str, Source], ...] = tuple(ready.sources) if ready else ()
     facts = netfiles.network_facts(request, spec, container.name)
     joined = None
+    id_map = mapped_ids(spec)
+    has_caller = id_map.has(os.getuid(), os.getgid())
+    if sources and not has_caller:
+        from daemonless.containers.unmapped import prepare  # noqa: PLC0415 - few containers are such
+
+        sources = tuple(prepare(container, spec, ready.sources if ready else ()))
     if request.shares:
         from daemonless.containers.sharing import host_name, open_shared, shm_source  # noqa: PLC0415 - few do
 
@@ -275,7 +281,8 @@ def _job(
     netfiles.write_files(container.run_directory, facts)
     start = Start(
         spec=spec,
-        id_map=mapped_ids(spec),
+        id_map=id_map,
+        has_caller=has_caller,
         seccomp=seccomp.load_program(linux["seccomp"], paths.cache) if linux.get("seccomp") else b"",
         extra_groups=request.group_add,
         make_cwd=not request.workdir,

@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 def chosen_id_map(default: IdMap, uids: tuple[Range, ...], gids: tuple[Range, ...]) -> IdMap:
     """Return the map of ranges (inside, own, length) of the caller's own ids, those of `default`.
 
-    Raises UsageError if a range is beyond them, or if the caller's own id or the container's 0 is
-    left out: files that are made for the container belong to the one, and root is the other.
+    Raises UsageError if a range is beyond them, or if the container's 0 is left out, its root.
     """
     chosen = (_through(default.uids, uids, "--uidmap"), _through(default.gids, gids, "--gidmap"))
     return IdMap(uids=chosen[0], gids=chosen[1], key=map_key(*chosen), reason=default.reason)
@@ -55,8 +54,6 @@ def _through(own: tuple[Range, ...], wanted: tuple[Range, ...], option: str) -> 
             )
         result += pieces
     _refuse_overlaps(result, option)
-    if not any(outside <= own[0][1] < outside + count for _, outside, count in result):
-        raise UsageError(f"{option} leaves out your own id", "it is 0 in the second place: 0:0:1")
     if not any(inside == 0 for inside, _, _ in result):
         raise UsageError(f"{option} leaves out the container's id 0", "for example 0:0:1")
     return tuple(sorted(result))

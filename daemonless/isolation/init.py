@@ -66,14 +66,20 @@ def _init(start: Start, channel: Channel, step: list[str]) -> NoReturn:
     sc.mount(None, b"/", None, sc.MS_REC | sc.MS_PRIVATE)
     if channel.receive()[0] != MAPPED:
         os._exit(125)
+    if not start.has_caller:
+        step[0] = "open the files of the container"
+        from daemonless.isolation.early import open_early  # noqa: PLC0415 - few containers are such
+
+        start = open_early(start)
+        spec = start.spec
     step[0] = "become root of the user namespace"
     keep_groups = start.id_map.is_single or start.extra_groups == identity.KEEP_GROUPS
     become_root(start.id_map, keep_groups=keep_groups)
 
     step[0] = "mount the root filesystem"
-    if start.upper:
+    if start.upper and start.has_caller:
         rootfs.own_upper(start.upper)
-    if start.remount:
+    if start.remount and start.has_caller:
         _allow_remount(start.upper)
     root_fd = rootfs.mount_root(spec)
     step[0] = "mount"

@@ -59,6 +59,7 @@ class Start(Record):
     preserve_fds: tuple[int, ...] = ()  # the caller's descriptors that the process inherits, in order
     sources: tuple[tuple[str, Source], ...] = ()  # by destination: what mounts need beside the spec
     cgroup: str = ""  # directory of the container's own cgroup, if it could have one
+    has_caller: bool = True  # whether the caller is mapped; what init needs of it was given away before
     joined: Joined | None = None  # what it shares with others, its user namespace always among it
 
     @property

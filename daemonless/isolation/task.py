@@ -125,7 +125,9 @@ def mapped(work: Callable[[], Any], id_map: IdMap, flags: int = 0) -> Task:
     """Start a task as root of a new user namespace, with the other new namespaces of `flags`.
 
     It is root before the task begins, so that what Task says of the caller's death holds without more.
+    The caller is mapped even if `id_map` leaves it out.
     """
+    id_map = id_map.with_own(os.getuid(), os.getgid())
     return Task(work, lambda run: start_mapped(run, id_map, flags))
 
 

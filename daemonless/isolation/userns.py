@@ -38,6 +38,18 @@ class IdMap(Record):
         """Whether only one user and one group are mapped, so that files can have but one owner."""
         return all(len(ranges) == 1 and ranges[0][2] == 1 for ranges in (self.uids, self.gids))
 
+    def has(self, uid: int, gid: int) -> bool:
+        """Whether a user and a group of the host are mapped."""
+        return to_inside(self.uids, uid) is not None and to_inside(self.gids, gid) is not None
+
+    def with_own(self, uid: int, gid: int) -> IdMap:
+        """Return a map that has the caller as well, after all others if it was left out.
+
+        For tasks of ours in the files of a container whose own map leaves it out: these lie in
+        directories that are the caller's.
+        """
+        return self.replace(uids=_with(self.uids, uid), gids=_with(self.gids, gid))
+
     def to_outside(self, uid: int) -> int | None:
         """Return the host's id of a uid inside, or None if it is not mapped."""
         for inside, outside, length in self.uids:
@@ -48,6 +60,12 @@ class IdMap(Record):
     def to_inside(self, uid: int) -> int | None:
         """Return the inside's id of a host uid, or None if it is not mapped."""
         return to_inside(self.uids, uid)
+
+
+def _with(ranges: tuple[Range, ...], number: int) -> tuple[Range, ...]:
+    if to_inside(ranges, number) is not None:
+        return ranges
+    return (*ranges, (max(inside + length for inside, _, length in ranges), number, 1))
 
 
 def to_inside(ranges: tuple[Range, ...], number: int) -> int | None:
@@ -69,7 +87,7 @@ def load_id_map(uid: int, gid: int) -> IdMap:
     Where /etc/subuid or /etc/subgid grants nothing, or newuidmap is not installed, the result
     maps the caller alone and `reason` says why.
     """
-    names = _names_of(uid)
+    names = names_of(uid)
     uid_ranges = _subordinate("/etc/subuid", names)
     gid_ranges = _subordinate("/etc/subgid", names)
     reason = ""
@@ -98,7 +116,7 @@ def _stack(ranges: list[tuple[int, int]]) -> list[Range]:
     return stacked
 
 
-def _names_of(uid: int) -> list[str]:
+def names_of(uid: int) -> list[str]:
     """Return what subuid(5) may call the user: the login name and the number."""
     try:
         return [pwd.getpwuid(uid).pw_name, str(uid)]
@@ -162,6 +180,32 @@ def _swap(ranges: tuple[Range, ...], kept: int) -> tuple[Range, ...]:
             result.append((inside, outside + below, length - below))
             inside += length - below
     return tuple(sorted([*result, (kept, caller, 1)]))
+
+
+def unmapped_id_map(default: IdMap, first: int = 0, length: int | None = None, key: str = "nomap") -> IdMap:
+    """Return the map of `--userns=nomap`: subordinate ids alone, from 0 on, and the caller left out.
+
+    With `first` and `length` a part of them, `first` being the offset in the caller's ranges. Raises
+    SetupFailed if there are not as many.
+    """
+    if default.is_single:
+        raise SetupFailed(f"there are no ids for a user namespace without your own: {default.reason}")
+    return IdMap(
+        uids=_part(default.uids[1:], first, length), gids=_part(default.gids[1:], first, length), key=key
+    )
+
+
+def _part(ranges: tuple[Range, ...], first: int, length: int | None) -> tuple[Range, ...]:
+    """Return `length` ids of those that a default map has from 1 on, the one at `first` as 0."""
+    last = sum(count for _, _, count in ranges) if length is None else first + length
+    result: list[Range] = []
+    for inside, outside, count in ranges:
+        begin, end = max(first, inside - 1), min(last, inside - 1 + count)
+        if begin < end:
+            result.append((begin - first, outside + begin - (inside - 1), end - begin))
+    if sum(count for _, _, count in result) != last - first:
+        raise SetupFailed(f"your subordinate ids are fewer than {last}")
+    return tuple(result)
 
 
 class _Maps:

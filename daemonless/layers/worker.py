@@ -21,7 +21,7 @@ from threading import Lock
 from types import TracebackType
 
 from daemonless import jsonio, syscalls
-from daemonless.errors import DaemonlessError, SetupFailed
+from daemonless.errors import DaemonlessError
 from daemonless.files import make_private_directory
 from daemonless.isolation.userns import IdMap, MappedChild, to_inside
 from daemonless.layers import staging, trash
@@ -55,19 +55,18 @@ class UnpackPool:
         data_fd = os.open(self._data, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         staging.sweep(data_fd)
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        owner = (
-            _inside(self.id_map.uids, os.geteuid()),
-            _inside(self.id_map.gids, os.getegid()),
-        )
+        reaching = self.id_map.with_own(os.geteuid(), os.getegid())
+        uid, gid = to_inside(reaching.uids, os.geteuid()), to_inside(reaching.gids, os.getegid())
+        assert uid is not None and gid is not None  # with_own has seen to it
 
         def run() -> int:
             from daemonless.layers.server import serve  # noqa: PLC0415 - see _load_server
 
-            return serve(theirs.fileno(), data_fd, layers, self.id_map, owner)
+            return serve(theirs.fileno(), data_fd, layers, self.id_map, (uid, gid))
 
         namespaces = syscalls.CLONE_NEWNS | syscalls.CLONE_NEWNET | syscalls.CLONE_NEWPID
         try:
-            self._server = MappedChild(run, self.id_map, namespaces | syscalls.CLONE_NEWIPC, _load_server)
+            self._server = MappedChild(run, reaching, namespaces | syscalls.CLONE_NEWIPC, _load_server)
         except BaseException:
             self._socket.close()
             raise
@@ -148,11 +147,3 @@ def _load_server() -> None:
 
 def _server_died() -> DaemonlessError:
     return DaemonlessError("the process that unpacks layers ended unexpectedly", "is there enough memory?")
-
-
-def _inside(ranges: tuple[tuple[int, int, int], ...], number: int) -> int:
-    """Return the id inside that stands for the caller."""
-    inside = to_inside(ranges, number)
-    if inside is None:
-        raise SetupFailed(f"the id map leaves out your own id {number}")
-    return inside

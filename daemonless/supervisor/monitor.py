@@ -13,6 +13,7 @@ import _socket
 import gc
 import os
 import select
+import stat
 import time
 
 from daemonless import failpoints, jsonio, syscalls
@@ -127,6 +128,12 @@ def exit_record(
     }
 
 
+def _open_to_all(fds: tuple[int, ...]) -> None:
+    for fd in fds:
+        if stat.S_ISFIFO(os.fstat(fd).st_mode):
+            os.fchmod(fd, 0o666)
+
+
 def _forget_sessions() -> None:
     """Remove what sessions of `exec`, which end with the run, left in the current directory."""
     for name in os.listdir("."):
@@ -197,6 +204,8 @@ class _Monitor:
         start = job.start
         if not start.spec["process"].get("terminal"):
             theirs = self._make_streams()
+            if not start.has_caller:  # nobody inside can own them, to open /dev/stdout anew
+                _open_to_all(theirs)
             start = start.replace(streams=theirs, streams_are_callers=bool(job.streams))
         try:
             return launch(start, job.network, self._ready)

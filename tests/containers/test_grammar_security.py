@@ -106,17 +106,21 @@ def test_userns():
 
 
 @pytest.mark.parametrize(
-    "value", ["keepid", "keep-id:x=1", "keep-id:uid=-1", "keep-id:uid=4294967295", "host:1"]
+    "value",
+    ["keepid", "keep-id:x=1", "keep-id:uid=-1", "keep-id:uid=4294967295", "host:1", "nomap:x", "auto:x=1"],
 )
 def test_userns_refuses(value):
     with pytest.raises(UsageError, match="--userns"):
         gs.userns(value)
 
 
-@pytest.mark.parametrize("value", ["auto", "nomap", "auto:size=1"])
-def test_userns_of_later_versions(value):
-    with pytest.raises(Unsupported, match="not supported yet"):
-        gs.userns(value)
+def test_userns_without_the_caller():
+    assert gs.userns("nomap") == Userns(mode="nomap")
+    assert gs.userns("auto") == Userns(mode="auto")
+    assert gs.userns("auto:size=7") == Userns(mode="auto", size=7)
+    for value in ("auto:uidmapping=0:0:1", "auto:size=1,gidmapping=0:0:1"):
+        with pytest.raises(Unsupported, match="one option"):
+            gs.userns(value)
 
 
 def test_id_maps():

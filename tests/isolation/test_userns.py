@@ -7,7 +7,7 @@ import pytest
 
 from daemonless.errors import SetupFailed
 from daemonless.isolation import userns
-from daemonless.isolation.userns import IdMap, keep_id_map
+from daemonless.isolation.userns import IdMap, keep_id_map, unmapped_id_map
 
 DEFAULT = IdMap(uids=((0, 1000, 1), (1, 100000, 65536)), gids=((0, 1000, 1), (1, 100000, 65536)))
 TWO_RANGES = IdMap(
@@ -34,6 +34,26 @@ def test_keep_id_maps_the_caller_and_loses_no_id(default, kept):
     assert len(set(outside)) == 1501
     total = sum(length for _, _, length in kept_map.uids)
     assert total == sum(length for _, _, length in default.uids)
+
+
+def test_maps_without_the_caller():
+    assert unmapped_id_map(DEFAULT).uids == ((0, 100000, 65536),)
+    assert unmapped_id_map(TWO_RANGES).uids == ((0, 100000, 500), (500, 900000, 1000))
+    assert unmapped_id_map(TWO_RANGES, 400, 200, "x").gids == ((0, 100400, 100), (100, 900000, 100))
+    assert unmapped_id_map(TWO_RANGES, 1000, 500).uids == ((0, 900500, 500),)
+    with pytest.raises(SetupFailed, match="fewer than 1501"):
+        unmapped_id_map(TWO_RANGES, 1000, 501)
+    single = IdMap(uids=((0, 1000, 1),), gids=((0, 1000, 1),), reason="there is no newuidmap")
+    with pytest.raises(SetupFailed, match="no newuidmap"):
+        unmapped_id_map(single)
+
+
+def test_our_own_tasks_have_the_caller_as_well():
+    id_map = unmapped_id_map(TWO_RANGES)
+    assert not id_map.has(1000, 1000) and TWO_RANGES.has(1000, 1000)
+    reaching = id_map.with_own(1000, 1000)
+    assert reaching.uids == (*id_map.uids, (1500, 1000, 1)) and reaching.has(1000, 1000)
+    assert TWO_RANGES.with_own(1000, 1000) == TWO_RANGES
 
 
 def test_keep_id_beyond_the_range_is_refused():

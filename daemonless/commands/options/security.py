@@ -45,8 +45,8 @@ Userns = Annotated[
     typer.Option(
         "--userns",
         metavar="MODE",
-        help="Map user ids: host makes you root inside, keep-id keeps your own id; or be in the user "
-        "namespace container:NAME or ns:PATH.",
+        help="Map user ids: host makes you root inside, keep-id keeps your own id, nomap leaves it out, auto "
+        "has ids of its own; or be in the user namespace container:NAME or ns:PATH.",
         rich_help_panel=PANEL,
         autocompletion=complete.user_namespaces,
     ),
@@ -59,6 +59,15 @@ Uidmap = Annotated[
         help="Map user ids inside to your own: 0 is you, from 1 on are your subordinate ones; repeatable.",
         rich_help_panel=PANEL,
     ),
+]
+_SUBORDINATE = "Map the ids that /etc/sub{} has by this name, which must be your own, from 0 on; without you."
+Subuidname = Annotated[
+    str | None,
+    typer.Option("--subuidname", metavar="NAME", help=_SUBORDINATE.format("uid"), rich_help_panel=PANEL),
+]
+Subgidname = Annotated[
+    str | None,
+    typer.Option("--subgidname", metavar="NAME", help=_SUBORDINATE.format("gid"), rich_help_panel=PANEL),
 ]
 Gidmap = Annotated[
     list[str] | None,

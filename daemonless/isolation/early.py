@@ -1,0 +1,79 @@
+"""Opening what a container is made of before its init becomes root.
+
+With a map that leaves the caller out (--userns=nomap, for one) the container's root may not go through the
+caller's private directories, in which layers, bundles and volumes lie. Init, while it is still the caller,
+opens all that its spec names, and the paths in the spec become those of its descriptors
+(/proc/self/fd, proc(5)): what comes after need not know.
+"""
+
+from __future__ import annotations
+
+import os
+
+from daemonless.files import open_in_root
+from daemonless.isolation.mounts import Options, clone_tree, place
+from daemonless.record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from daemonless.isolation.launch import Start
+    from daemonless.isolation.volumes import Owed
+
+_PATHS = ("lowerdir+", "lowerdir", "upperdir", "workdir")  # options of an overlay
+
+
+class Beneath(Record):
+    """A `launch.Source`: what lies at a path inside a directory, which may have links in the way."""
+
+    directory: str
+    path: str
+
+    def open(self) -> int:
+        """Return a descriptor of it. Raises OSError."""
+        top = os.open(self.directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            return open_in_root(top, os.fsencode(self.path), os.O_PATH)
+        finally:
+            os.close(top)
+
+    def attach(self, root_fd: int, mount: dict[str, Any]) -> list[Owed]:
+        """Bind it. Raises OSError."""
+        options = Options(mount["options"])
+        fd = self.open()
+        place(clone_tree(fd, options), root_fd, os.fsencode(mount["destination"]), options)
+        os.close(fd)
+        return []
+
+
+def open_early(start: Start) -> Start:
+    """Return the start with descriptors in the place of paths of the host. Raises OSError."""
+    spec = start.spec
+    beneath = {where: source for where, source in start.sources if isinstance(source, Beneath)}
+    mounts = []
+    for mount in spec["mounts"]:
+        source = beneath.get(mount["destination"])
+        if source:
+            mount = {**mount, "source": f"/proc/self/fd/{source.open()}"}
+        elif mount["type"] == "overlay":
+            mount = {**mount, "options": [_opened_option(each) for each in mount["options"]]}
+        elif mount["type"] == "bind" or {"bind", "rbind"} & {*mount["options"]}:
+            mount = {**mount, "source": _opened(mount["source"])}
+        mounts.append(mount)
+    root = {**spec["root"], "path": _opened(spec["root"]["path"])}
+    others = tuple(each for each in start.sources if each[0] not in beneath)
+    return start.replace(spec={**spec, "root": root, "mounts": mounts}, sources=others)
+
+
+def _opened_option(option: str) -> str:
+    name, _, path = option.partition("=")
+    if name not in _PATHS:
+        return option
+    if name == "lowerdir":  # one alone, in which colons would separate several
+        path = path.replace("\\:", ":").replace("\\\\", "\\")
+    return f"{name}={_opened(path)}"
+
+
+def _opened(path: str) -> str:
+    return f"/proc/self/fd/{os.open(path, os.O_PATH | os.O_CLOEXEC)}"
