@@ -154,7 +154,7 @@ def test_who_is_needed_stays(cli: Cli, a, image) -> None:
         cli("create", "--network=none", "--name", name, f"--ipc=container:{source}", image, "sleep", "1000")
     for command in (("rm", "-f", "-t0", "a"), ("rm", "b")):
         done = cli(*command, status=125)
-        assert "which shares a namespace with it" in done.stderr and "rm --depend" in done.stderr
+        assert "is needed by container" in done.stderr and "rm --depend" in done.stderr
     cli("stop", "-t0", "a")
     assert len(cli("container", "prune", "--force").lines) == 3  # the newest first
     cli("create", "--network=none", "--name=a", image, "true")
@@ -183,3 +183,20 @@ def test_nobody_inside_sees_what_comes_in(cli: Cli, image, scratch: Path) -> Non
         cli("exec", "a", "true")
     assert cli("logs", "a").stdout == ""
     cli("rm", "-f", "-t0", "a")
+
+
+def test_what_is_required_runs_first(cli: Cli, image) -> None:
+    cli("create", "--network=none", "--name=db", image, "sleep", "1000")
+    cli("create", "--network=none", "--name=cache", "--requires=db", image, "sleep", "1000")
+    cli("run", "-d", "--network=none", "--name=app", "--requires=cache,db", image, "sleep", "1000")
+    assert cli("ps", "--sort=names", "--format={{.Names}}").lines == ["app", "cache", "db"]
+    ids = [cli.inspect(name, "{{.Id}}") for name in ("cache", "db")]
+    assert cli.inspect("app", "{{.Dependencies}}") == f"[{' '.join(ids)}]"
+    assert inside(cli, "app", "user") != inside(cli, "db", "user")  # nothing is shared
+    assert "is needed by container" in cli("rm", "-f", "-t0", "db", status=125).stderr
+    cli("stop", "-t0", "--all")
+    cli("start", "app")
+    assert len(cli("ps", "-q").lines) == 3
+    assert "no such container: nope" in cli(*RUN, "--requires=nope", image, "true", status=125).stderr
+    assert len(cli("rm", "-f", "-t0", "--depend", "db").lines) == 3
+    assert cli("ps", "-aq").lines == []

@@ -44,20 +44,19 @@ def create(args: Args, *, durable: bool) -> tuple[Container, RunRequest]:
     image = image_of_directory() if request.rootfs else find_image(args, request)
     if not request.rootfs and has_transport(request.image):  # the container remembers what it meant
         request = request.replace(image=image.names[0] if image.names else image.id.partition(":")[2])
+    shared = None
+    if request.shares or request.requires:
+        from daemonless.containers.sharing import resolve  # noqa: PLC0415 - few containers do
+
+        shared = resolve(paths, request, load_id_map(os.getuid(), os.getgid()))
+        request = shared.request
     if request.userns.mode == "auto":
         from daemonless.containers.unmapped import AutoIds  # noqa: PLC0415 - few containers have it
 
         with AutoIds(paths) as ids:
             id_map = ids.choose(load_id_map(os.getuid(), os.getgid()), request.userns.size)
-            return _make(args, request, image, id_map, None, durable=durable), request
-    shared = None
-    if request.shares:
-        from daemonless.containers.sharing import resolve  # noqa: PLC0415 - few containers do
-
-        shared = resolve(paths, request, load_id_map(os.getuid(), os.getgid()))
-        request, id_map = shared.request, shared.id_map
-    else:
-        id_map = id_map_for(request)
+            return _make(args, request, image, id_map, shared, durable=durable), request
+    id_map = shared.id_map if shared and shared.id_map else id_map_for(request)
     return _make(args, request, image, id_map, shared, durable=durable), request
 
 

@@ -26,10 +26,11 @@ _NEVER = "0001-01-01T00:00:00Z"  # Go's zero time, which docker and podman print
 
 
 def _dependencies(request: dict[str, Any]) -> list[str]:
-    """Return the ids of the containers whose namespaces it shares."""
+    """Return the ids of the containers that it needs."""
     modes = (request["pid"], request["ipc"], request["uts"], request["userns"]["mode"])
     shared = (mode.partition(":") for mode in modes)
-    return list(dict.fromkeys(what for way, _, what in shared if way == "container"))
+    needed = (what for way, _, what in shared if way == "container")
+    return list(dict.fromkeys((*(request.get("requires") or ()), *needed)))
 
 
 def describe_container(container: Container, images: ImageStore) -> Struct:

@@ -21,7 +21,7 @@ def main(args: Args) -> int:
     store = ContainerStore(args.paths)
 
     def remove(container: Container) -> None:
-        for each in reversed(_dependents(store, container)) if args.depend else ():
+        for each in _dependents(store, container) if args.depend else ():
             _remove(args, each)
             print(each.id, flush=True)
         _remove(args, container)
@@ -39,12 +39,15 @@ def _remove(args: Args, container: Container) -> None:
 
 
 def _dependents(store: ContainerStore, container: Container) -> list[Container]:
-    """Return the containers that share a namespace or volumes of this one or of one of these, nearest first.
+    """Return the containers that need this one, or have its volumes, or do so of these, newest first.
+
+    So nobody comes after one that he needs, which was there when he was made.
 
     Those of --volumes-from work without it, because a volume stays as long as somebody uses it; so only
     --depend, which asks for the whole family, looks for them.
     """
-    others = {other.id: other for other in store.containers() if other.id != container.id}
+    everybody = store.containers()
+    others = {other.id: other for other in everybody if other.id != container.id}
     found: list[Container] = []
     sources = [container]
     while sources:
@@ -53,10 +56,11 @@ def _dependents(store: ContainerStore, container: Container) -> list[Container]:
             request = other.record["request"]
             modes = [request["pid"], request["ipc"], request["uts"], request["userns"]["mode"]]
             given = request.get("volumes_from") or ()
-            if f"container:{source.id}" in modes or any(_is_from(source, *entry) for entry in given):
+            needed = (*modes, *(f"container:{each}" for each in request.get("requires") or ()))
+            if f"container:{source.id}" in needed or any(_is_from(source, *entry) for entry in given):
                 sources.append(others.pop(other.id))
                 found.append(other)
-    return found
+    return [other for other in everybody if other in found]
 
 
 def _is_from(source: Container, name: str, _mode: str, source_id: str = "") -> bool:

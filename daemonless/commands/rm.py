@@ -24,7 +24,7 @@ def rm(
     ] = False,
     depend: Annotated[
         bool,
-        typer.Option("--depend", help="Remove who shares namespaces or volumes with them too."),
+        typer.Option("--depend", help="Remove the containers that need them, or have their volumes, too."),
     ] = False,
     timeout: timing.StopTime = None,
     all: selection.All = False,

@@ -105,6 +105,7 @@ def run(
     stop_timeout: lifecycle.StopTimeout = 10,
     cidfile: lifecycle.Cidfile = None,
     pidfile: lifecycle.Pidfile = None,
+    requires: lifecycle.Requires = None,
     label: lifecycle.Label = None,
     label_file: lifecycle.LabelFile = None,
     annotation: lifecycle.Annotation = None,

@@ -115,6 +115,7 @@ def from_args(
         stop_signal=_stop_signal(given.text("stop_signal")),
         stop_timeout=given.number("stop_timeout", 0, 1 << 31, DEFAULT_STOP_TIMEOUT),
         timeout=given.number("timeout", 0, 1 << 31, 0),
+        requires=tuple(name for value in given.list("requires") for name in value.split(",")),
         log_driver=driver,
         log_opts=_log_options(given.list("log_opt"), driver, cwd),
         oom_score_adj=given.number("oom_score_adj", -1000, 1000, None),

@@ -183,7 +183,7 @@ def remove(
 
     A running one is ended if `force` is given, at once or after it was asked and had `grace`
     seconds; otherwise Conflict is raised, with exit status 2. It is also raised, whatever is given, if
-    another container shares a namespace of this one. A container whose files are broken can still be
+    another container needs this one. A container whose files are broken can still be
     removed with `force`.
     """
     _refuse_if_needed(paths, container)
@@ -203,11 +203,11 @@ def remove(
 def _refuse_if_needed(paths: Paths, container: Container) -> None:
     if not os.path.isdir(f"{container.directory}/{DEPENDENTS}"):
         return
-    from daemonless.containers.sharing import dependents  # noqa: PLC0415 - few containers share anything
+    from daemonless.containers.sharing import dependents  # noqa: PLC0415 - few containers are needed
 
     for other in dependents(ContainerStore(paths), container):
         raise Conflict(
-            f"container {container.name} is needed by {other.name}, which shares a namespace with it",
+            f"container {container.name} is needed by container {other.name}",
             f"remove that first, or both: daemonless rm --depend {container.name}",
         )
 

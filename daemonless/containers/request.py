@@ -214,6 +214,7 @@ class RunRequest(Record):
     no_hosts: bool = False
     hosts_file: str = ""  # absolute, what /etc/hosts begins with; none; or empty: what the network needs
 
+    requires: tuple[str, ...] = ()  # containers that are to run before this one: ids, names at first
     userns: Userns = Userns()
     pid: str = "private"  # or host, or as `daemonless.containers.sharing` says; so do ipc and uts
     ipc: str = "private"  # none: private without /dev/shm

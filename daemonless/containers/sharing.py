@@ -1,10 +1,11 @@
-"""Namespaces that a container shares: `container:ID` and `ns:PATH` of --pid, --ipc, --uts and --userns.
+"""What a container needs of others: namespaces, or only that they run (--requires).
 
+A namespace is `container:ID` or `ns:PATH` of --pid, --ipc, --uts and --userns.
 Each container has a user namespace of its own, and what it owns can be joined only from there
 (`isolation.joining`). So one that shares anything with another lives in the user namespace of that one,
 with the same ids, and so does who shares with it in turn.
 
-A container stays as long as there is one that shares with it: that is noted by an empty file,
+A container stays as long as there is one that needs it: that is noted by an empty file,
 containers/ID/dependents/OTHER, which counts as long as the other container is there.
 """
 
@@ -39,11 +40,13 @@ _SHM = b"/dev/shm"
 
 
 class Shared:
-    """What a container that is to be created shares with others."""
+    """What a container that is to be created needs of others."""
 
-    def __init__(self, request: RunRequest, id_map: IdMap, host_name: str, sources: list[Container]) -> None:
+    def __init__(
+        self, request: RunRequest, id_map: IdMap | None, host_name: str, sources: list[Container]
+    ) -> None:
         self.request = request  # with ids in the place of names
-        self.id_map = id_map
+        self.id_map = id_map  # none if no namespace is shared
         self.host_name = host_name  # empty if it has its own
         self._sources = sources
 
@@ -71,7 +74,7 @@ def _modes(request: RunRequest) -> Iterator[tuple[str, str, str]]:
 
 
 def resolve(paths: Paths, request: RunRequest, default: IdMap) -> Shared:
-    """Find out what a request shares; `default` is the id map of containers that share nothing.
+    """Find out what a request needs of others; `default` is the id map of containers that share nothing.
 
     Raises NotFound for a container that is not there, UsageError if it all does not fit together, or
     SetupFailed for a path that is no such namespace.
@@ -105,6 +108,10 @@ def resolve(paths: Paths, request: RunRequest, default: IdMap) -> Shared:
             f"cannot share with {names} at once: they have different user namespaces",
             "make one of them with --userns=container: of the other",
         )
+    needed = {source.id: source for source in map(store.find, request.requires)}
+    request = request.replace(requires=tuple(needed))
+    if not maps:
+        return Shared(request, None, "", list(needed.values()))
     [(option, id_map), *others] = maps.items()
     if any((each.uids, each.gids) != (id_map.uids, id_map.gids) for _, each in others):
         raise UsageError(f"{option} and {others[0][0]} belong to user namespaces with different ids")
@@ -113,7 +120,7 @@ def resolve(paths: Paths, request: RunRequest, default: IdMap) -> Shared:
             f"{option} cannot be combined with --userns={request.userns.mode}",
             "who shares a namespace has the ids of its user namespace",
         )
-    return Shared(request, id_map, host_name, list(sources.values()))
+    return Shared(request, id_map, host_name, list({**needed, **sources}.values()))
 
 
 def _with_mode(request: RunRequest, kind: str, mode: str) -> RunRequest:
@@ -153,7 +160,7 @@ def _keyed(id_map: IdMap, default: IdMap) -> IdMap:
 
 
 def dependents(store: ContainerStore, container: Container) -> list[Container]:
-    """Return the containers that share a namespace of this one."""
+    """Return the containers that need this one."""
     found = []
     for name in list_if_there(f"{container.directory}/{DEPENDENTS}"):
         try:
@@ -164,15 +171,9 @@ def dependents(store: ContainerStore, container: Container) -> list[Container]:
 
 
 def sources(store: ContainerStore, request: RunRequest) -> list[Container]:
-    """Return the containers that a request shares with. Raises NotFound."""
-    return [store.find(what) for what in dict.fromkeys(sources_of(request))]
-
-
-def sources_of(request: RunRequest) -> Iterator[str]:
-    """Yield their ids, an id as often as it is shared with."""
-    for _, way, what in _modes(request):
-        if way == "container":
-            yield what
+    """Return the containers that a request needs. Raises NotFound."""
+    shared = (what for _, way, what in _modes(request) if way == "container")
+    return [store.find(what) for what in dict.fromkeys((*request.requires, *shared))]
 
 
 def open_shared(store: ContainerStore, request: RunRequest) -> Joined:

@@ -118,7 +118,7 @@ def _start_locked(
                 "start it with that one, or remove it: daemonless rm",
             )
         request = RunRequest.from_dict(record["request"])
-        if request.shares:
+        if request.shares or request.requires:
             _start_sources(paths, request)
         ready = _ready(paths, container, request)
         job = _job(paths, container, request, lock, ready, attached=attached, preserve_fds=preserve_fds)
@@ -150,8 +150,8 @@ def _start_locked(
 
 
 def _start_sources(paths: Paths, request: RunRequest) -> None:
-    """Start the containers whose namespaces this one shares, as far as they do not run."""
-    from daemonless.containers.sharing import sources  # noqa: PLC0415 - few containers share anything
+    """Start the containers that this one needs, as far as they do not run."""
+    from daemonless.containers.sharing import sources  # noqa: PLC0415 - few containers need others
 
     for source in sources(ContainerStore(paths), request):
         if not source.is_running:

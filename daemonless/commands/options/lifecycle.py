@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from daemonless.commands import complete
+
 PANEL = "Identity and end"
 IMAGE = "Image"
 
@@ -60,6 +62,16 @@ Cidfile = Annotated[
         metavar="FILE",
         help="Write the container's ID to this file, which must not exist.",
         rich_help_panel=PANEL,
+    ),
+]
+Requires = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--requires",
+        metavar="CONTAINER",
+        help="Have these containers started before this one, and not removed before it; repeatable.",
+        rich_help_panel=PANEL,
+        autocompletion=complete.containers,
     ),
 ]
 Pidfile = Annotated[
