@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 
+from daemonless import failpoints
 from daemonless.config import Paths
 from daemonless.containers.request import RunRequest, Userns
 from daemonless.containers.store import DEPENDENTS, Container, ContainerStore
@@ -55,6 +56,7 @@ class Shared:
         for source in self._sources:
             if not source.is_there:
                 raise NotFound(f"no such container: {source.name}", "it was removed just now")
+            failpoints.reach("create.note")
             directory = f"{source.directory}/{DEPENDENTS}"
             make_private_directory(directory)
             write_atomic(f"{directory}/{container_id}", b"", durable=False)

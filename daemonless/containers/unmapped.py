@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 
+from daemonless import failpoints
 from daemonless.config import Paths
 from daemonless.containers.filesystem import writable_root
 from daemonless.containers.store import Container, ContainerStore
@@ -37,6 +38,7 @@ def give_away(directory: str, id_map: IdMap) -> None:
         for name in ("upper", "work"):
             os.chown(f"{directory}/{name}", 0, 0)
 
+    failpoints.reach("create.give")
     with mapped(work, id_map) as task:
         task.wait()
 
