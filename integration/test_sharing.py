@@ -104,6 +104,15 @@ def test_shared_memory_comes_with_ipc(cli: Cli, a, image) -> None:
     cli("rm", "-f", "-t0", "c")
 
 
+def test_nothing_is_left_of_who_has_gone(cli: Cli, a, image) -> None:
+    for options in (("--ipc=container:a",), ("--requires=a",), ("--pid=container:a", "--restart=no")):
+        cli(*RUN, *options, image, "true")
+        cli("create", "--network=none", "--name=b", *options, image, "true")
+        cli("rm", "b")
+    assert list((cli.root / "containers" / cli.inspect(a, "{{.Id}}") / "dependents").iterdir()) == []
+    cli("rm", "-f", "-t0", "a")
+
+
 def test_host_names(cli: Cli, a, image) -> None:
     script = "hostname; echo $HOSTNAME; cat /etc/hostname"
     assert cli(*RUN, "--uts=container:a", image, "sh", "-c", script).lines == ["ahost"] * 3

@@ -33,6 +33,24 @@ def test_the_caller_is_not_inside(cli: Cli, image, option: str) -> None:
     assert lines == ["0", "0", "0", "0", "65534", "written"]
 
 
+def test_a_root_that_is_read_only(cli: Cli, image) -> None:
+    script = "touch /tmp/a; stat -c %u /tmp/a; touch /b"
+    done = cli(*NOMAP, "--read-only", image, "sh", "-c", script, status=1)
+    assert done.lines == ["0"] and "Read-only" in done.stderr
+
+
+def test_the_default_of_the_environment(cli: Cli, image, tmp_path: Path) -> None:
+    keep = {"PODMAN_USERNS": "keep-id"}
+    assert cli(*RUN, image, "id", "-u", env=keep).lines == [str(os.getuid())]
+    assert cli(*RUN, "--userns=host", image, "id", "-u", env=keep).lines == ["0"]
+    assert "PODMAN_USERNS" in cli(*RUN, image, "true", env={"PODMAN_USERNS": "x"}, status=125).stderr
+    (tmp_path / "Dockerfile").write_text(f"FROM {image}\nRUN id -u >/id\n")
+    cli("build", "-q", "-t", "built", str(tmp_path), env=keep)  # of containers, not of builds
+    assert cli(*RUN, "built", "cat", "/id").lines == ["0"]
+    cli("rmi", "built")
+    cli("image", "prune", "--force")
+
+
 def test_files_of_the_host(cli: Cli, image, tmp_path: Path) -> None:
     """Neither may its root read what is private, nor write what is its user's."""
     (tmp_path / "private").write_text("private")

@@ -25,14 +25,6 @@ _SIGTERM = 15
 _NEVER = "0001-01-01T00:00:00Z"  # Go's zero time, which docker and podman print
 
 
-def _dependencies(request: dict[str, Any]) -> list[str]:
-    """Return the ids of the containers that it needs."""
-    modes = (request["pid"], request["ipc"], request["uts"], request["userns"]["mode"])
-    shared = (mode.partition(":") for mode in modes)
-    needed = (what for way, _, what in shared if way == "container")
-    return list(dict.fromkeys((*(request.get("requires") or ()), *needed)))
-
-
 def describe_container(container: Container, images: ImageStore) -> Struct:
     """Return the container under podman's and docker's keys; raises InvalidData if it is damaged."""
     record, spec = container.record, container.spec()
@@ -72,7 +64,7 @@ def describe_container(container: Container, images: ImageStore) -> Struct:
         ExecIDs=living(container),
         GraphDriver=_graph_driver(spec),
         Mounts=[_mount(mount, container) for mount in request["mounts"] if mount["type"] != "tmpfs"],
-        Dependencies=_dependencies(request),
+        Dependencies=container.needs,
         NetworkSettings=_network_settings(container, request, status, config["ExposedPorts"] or ()),
         Namespace="",
         IsInfra=False,

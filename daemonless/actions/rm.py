@@ -53,11 +53,8 @@ def _dependents(store: ContainerStore, container: Container) -> list[Container]:
     while sources:
         source = sources.pop(0)
         for other in list(others.values()):
-            request = other.record["request"]
-            modes = [request["pid"], request["ipc"], request["uts"], request["userns"]["mode"]]
-            given = request.get("volumes_from") or ()
-            needed = (*modes, *(f"container:{each}" for each in request.get("requires") or ()))
-            if f"container:{source.id}" in needed or any(_is_from(source, *entry) for entry in given):
+            given = other.record["request"].get("volumes_from") or ()
+            if source.id in other.needs or any(_is_from(source, *entry) for entry in given):
                 sources.append(others.pop(other.id))
                 found.append(other)
     return [other for other in everybody if other in found]

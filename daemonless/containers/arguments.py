@@ -167,6 +167,9 @@ class _Options:
         value: str | None = getattr(self._args, name, None)
         return value
 
+    def has(self, name: str) -> bool:
+        return hasattr(self._args, name)
+
     def text(self, name: str, check: Callable[[str], str] | None = None) -> str:
         value = self.get(name)
         if value is None:
@@ -305,6 +308,8 @@ def _userns(given: _Options) -> Userns:
     if names:
         return grammar_security.userns("nomap")
     if not (value or uids or gids):
+        if not given.has("userns"):  # a build
+            return Userns()
         return grammar_security.userns(os.environ.get("PODMAN_USERNS", ""), "PODMAN_USERNS")
     return grammar_security.id_maps(value, uids, gids)
 

@@ -11,7 +11,7 @@ from daemonless import events
 from daemonless.config import Paths
 from daemonless.containers.store import DEPENDENTS, Container, ContainerStore, event_details
 from daemonless.errors import Conflict, DaemonlessError, InvalidData, NotFound
-from daemonless.files import Lock, remove_flat_directory
+from daemonless.files import Lock, remove_flat_directory, unlink_if_there
 from daemonless.isolation import cgroups
 from daemonless.supervisor import attach, protocol
 
@@ -275,7 +275,10 @@ def forget(paths: Paths, container: Container, *, volumes: bool = False) -> None
     except DaemonlessError:
         pass
     cgroup = (container.state or {}).get("cgroup")
+    needed = container.needs if record else []
     ContainerStore(paths).forget(container)
+    for other in needed:
+        unlink_if_there(f"{paths.data}/containers/{other}/{DEPENDENTS}/{container.id}")
     if cgroup:
         cgroups.remove(cgroup)
     events.record(paths, "container", "remove", container.id, **details)

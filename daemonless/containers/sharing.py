@@ -11,6 +11,7 @@ containers/ID/dependents/OTHER, which counts as long as the other container is t
 
 from __future__ import annotations
 
+import _signal
 import os
 
 from daemonless import failpoints
@@ -62,9 +63,10 @@ class Shared:
             write_atomic(f"{directory}/{container_id}", b"", durable=False)
 
     def forget(self, container_id: str) -> None:
-        """Take it back: the container has not come to be."""
+        """Take it back if the container has not come to be."""
         for source in self._sources:
-            unlink_if_there(f"{source.directory}/{DEPENDENTS}/{container_id}")
+            if not os.path.lexists(f"{os.path.dirname(source.directory)}/{container_id}"):
+                unlink_if_there(f"{source.directory}/{DEPENDENTS}/{container_id}")
 
 
 def _modes(request: RunRequest) -> Iterator[tuple[str, str, str]]:
@@ -97,7 +99,7 @@ def resolve(paths: Paths, request: RunRequest, default: IdMap) -> Shared:
         else:
             fd = open_namespace(what, _kind(kind))
             user = fd if kind == "userns" else owner_of(fd, what)
-            uids, gids = maps_inside(user)
+            uids, gids = maps_inside(user, what)
             maps[option] = _keyed(IdMap(uids=tuple(uids), gids=tuple(gids)), default)
             if kind == "uts":
                 host_name = host_name_in(user, fd)
@@ -168,14 +170,8 @@ def dependents(store: ContainerStore, container: Container) -> list[Container]:
         try:
             found.append(store.find(name))
         except NotFound:
-            unlink_if_there(f"{container.directory}/{DEPENDENTS}/{name}")
+            continue  # it is being made, or somebody has died making it
     return found
-
-
-def sources(store: ContainerStore, request: RunRequest) -> list[Container]:
-    """Return the containers that a request needs. Raises NotFound."""
-    shared = (what for _, way, what in _modes(request) if way == "container")
-    return [store.find(what) for what in dict.fromkeys((*request.requires, *shared))]
 
 
 def open_shared(store: ContainerStore, request: RunRequest) -> Joined:
@@ -196,6 +192,8 @@ def open_shared(store: ContainerStore, request: RunRequest) -> Joined:
                 path = f"/proc/{pid}/ns/{_kind(kind)}"
             fd = open_namespace(path, _kind(kind))
             opened.append(fd)
+            if pidfd >= 0:
+                _signal.pidfd_send_signal(pidfd, 0)  # it lives, so the pid was its own
             owner = fd if kind == "userns" else owner_of(fd, path)
             opened.append(owner)
             if user >= 0 and not is_same(user, owner):
@@ -207,6 +205,10 @@ def open_shared(store: ContainerStore, request: RunRequest) -> Joined:
                 shm = clone_mount(user, pidfd, _SHM)
                 opened.append(shm)
         joined = Joined(user=user, others=tuple(others), shm=shm)
+    except ProcessLookupError:
+        for fd in set(opened):
+            os.close(fd)
+        raise Conflict("a container with which this one shares a namespace has just ended") from None
     except BaseException:
         for fd in set(opened):
             os.close(fd)

@@ -119,7 +119,7 @@ def _start_locked(
             )
         request = RunRequest.from_dict(record["request"])
         if request.shares or request.requires:
-            _start_sources(paths, request)
+            _start_needed(paths, container)
         ready = _ready(paths, container, request)
         job = _job(paths, container, request, lock, ready, attached=attached, preserve_fds=preserve_fds)
         if request.log_driver == "passthrough":
@@ -149,14 +149,12 @@ def _start_locked(
         raise
 
 
-def _start_sources(paths: Paths, request: RunRequest) -> None:
-    """Start the containers that this one needs, as far as they do not run."""
-    from daemonless.containers.sharing import sources  # noqa: PLC0415 - few containers need others
-
-    for source in sources(ContainerStore(paths), request):
-        if not source.is_running:
+def _start_needed(paths: Paths, container: Container) -> None:
+    """Start the containers that this one needs, as far as they do not run. Raises NotFound, or as `start`."""
+    for other in map(ContainerStore(paths).find, container.needs):
+        if not other.is_running:
             try:
-                started = start(paths, source)
+                started = start(paths, other)
             except Conflict:
                 continue  # it was started meanwhile
             started.socket.close()

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 ID_DIGITS = "0123456789abcdef"
 SCHEMA = 1  # of container.json, state.json and exit.json
 DEPENDENTS = "dependents"  # of a container's directory: see `daemonless.containers.sharing`
+SHARED = "container:"  # begins the mode of a namespace that another container has
 _ID_LENGTH = 64
 _KILLED = 137  # a container whose supervisor was killed was killed with it
 _RECORD_TYPES: dict[str, type] = {
@@ -130,6 +131,14 @@ class Container:
                 raise InvalidData(f"{path} is missing", self._hint)
             raise NotFound(f"no such container: {self.id[:12]}")
         return record
+
+    @property
+    def needs(self) -> list[str]:
+        """Ids of the containers that this one needs (`daemonless.containers.sharing`)."""
+        request = self.record["request"]
+        modes = (request["pid"], request["ipc"], request["uts"], request["userns"]["mode"])
+        shared = (mode.removeprefix(SHARED) for mode in modes if mode.startswith(SHARED))
+        return list(dict.fromkeys((*(request.get("requires") or ()), *shared)))
 
     @property
     def name(self) -> str:

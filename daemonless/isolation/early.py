@@ -10,12 +10,16 @@ from __future__ import annotations
 
 import os
 
+# What init may import later on may be out of its reach then.
+import daemonless.isolation.copying
+import daemonless.isolation.hooks  # noqa: F401
 from daemonless.files import open_in_root
 from daemonless.isolation.mounts import Options, clone_tree, place
 from daemonless.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from daemonless.isolation.launch import Start
@@ -47,33 +51,41 @@ class Beneath(Record):
         return []
 
 
-def open_early(start: Start) -> Start:
-    """Return the start with descriptors in the place of paths of the host. Raises OSError."""
+def open_early(start: Start) -> tuple[Start, list[int]]:
+    """Return the start with descriptors in the place of paths of the host, and all of these. Raises OSError.
+
+    They are to be closed before anything of the container's is: /proc/self/fd would lead to the host.
+    """
+    fds: list[int] = []
+
+    def as_path(fd: int) -> str:
+        fds.append(fd)
+        return f"/proc/self/fd/{fd}"
+
+    def opened(path: str) -> str:
+        return as_path(os.open(path, os.O_PATH | os.O_CLOEXEC))
+
     spec = start.spec
     beneath = {where: source for where, source in start.sources if isinstance(source, Beneath)}
     mounts = []
     for mount in spec["mounts"]:
         source = beneath.get(mount["destination"])
         if source:
-            mount = {**mount, "source": f"/proc/self/fd/{source.open()}"}
+            mount = {**mount, "source": as_path(source.open())}
         elif mount["type"] == "overlay":
-            mount = {**mount, "options": [_opened_option(each) for each in mount["options"]]}
+            mount = {**mount, "options": [_with_path(each, opened) for each in mount["options"]]}
         elif mount["type"] == "bind" or {"bind", "rbind"} & {*mount["options"]}:
-            mount = {**mount, "source": _opened(mount["source"])}
+            mount = {**mount, "source": opened(mount["source"])}
         mounts.append(mount)
-    root = {**spec["root"], "path": _opened(spec["root"]["path"])}
+    root = {**spec["root"], "path": opened(spec["root"]["path"])}
     others = tuple(each for each in start.sources if each[0] not in beneath)
-    return start.replace(spec={**spec, "root": root, "mounts": mounts}, sources=others)
+    return start.replace(spec={**spec, "root": root, "mounts": mounts}, sources=others), fds
 
 
-def _opened_option(option: str) -> str:
+def _with_path(option: str, opened: Callable[[str], str]) -> str:
     name, _, path = option.partition("=")
     if name not in _PATHS:
         return option
     if name == "lowerdir":  # one alone, in which colons would separate several
         path = path.replace("\\:", ":").replace("\\\\", "\\")
-    return f"{name}={_opened(path)}"
-
-
-def _opened(path: str) -> str:
-    return f"/proc/self/fd/{os.open(path, os.O_PATH | os.O_CLOEXEC)}"
+    return f"{name}={opened(path)}"

@@ -66,11 +66,13 @@ def _init(start: Start, channel: Channel, step: list[str]) -> NoReturn:
     sc.mount(None, b"/", None, sc.MS_REC | sc.MS_PRIVATE)
     if channel.receive()[0] != MAPPED:
         os._exit(125)
+    opened: list[int] = []
+    whole = spec
     if not start.has_caller:
         step[0] = "open the files of the container"
         from daemonless.isolation.early import open_early  # noqa: PLC0415 - few containers are such
 
-        start = open_early(start)
+        start, opened = open_early(start)
         spec = start.spec
     step[0] = "become root of the user namespace"
     keep_groups = start.id_map.is_single or start.extra_groups == identity.KEEP_GROUPS
@@ -84,12 +86,14 @@ def _init(start: Start, channel: Channel, step: list[str]) -> NoReturn:
     root_fd = rootfs.mount_root(spec)
     step[0] = "mount"
     owed = rootfs.mount_all(root_fd, spec, start.sources)
+    for fd in opened:
+        os.close(fd)
     made = _made(start.upper) if start.tell_made else b""
     if spec.get("hooks"):
         step[0] = "run the hooks"
         from daemonless.isolation.hooks import run_hooks  # noqa: PLC0415 - few containers have any
 
-        run_hooks(spec)
+        run_hooks(whole)
     slave = -1
     if process.get("terminal"):
         step[0] = "open a terminal"

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     Maps = tuple[list[tuple[int, int, int]], list[tuple[int, int, int]]]
 
 _NS_GET_USERNS, _NS_GET_NSTYPE = 0xB701, 0xB703  # ioctl_ns(2)
-_ENOTTY, _EPERM = 25, 1
+_EPERM, _EINVAL = 1, 22
 _CLONE_PARENT = 0x8000
 
 
@@ -102,19 +102,26 @@ def owner_of(fd: int, what: str) -> int:
         return owner
     if owner >= 0:
         os.close(owner)
-    raise SetupFailed(
-        f"cannot join {what}: it belongs to no user namespace of yours",
+    raise _not_ours(what)
+
+
+def _not_ours(what: str) -> SetupFailed:
+    return SetupFailed(
+        f"cannot join {printable(what)}: it belongs to no user namespace of yours",
         "the host's own are shared with `host`",
     )
 
 
 def is_same(fd: int, other: int | str) -> bool:
     """Return whether two descriptors, or one and a path, are of the same namespace."""
-    return os.fstat(fd).st_ino == os.stat(other).st_ino
+    return os.path.samestat(os.fstat(fd), os.stat(other))
 
 
-def maps_inside(user: int) -> Maps:
-    """Return the uid and gid map of a user namespace, with the ids of ours. Raises SetupFailed."""
+def maps_inside(user: int, what: str) -> Maps:
+    """Return the uid and gid map of a user namespace, with the ids of ours.
+
+    Raises SetupFailed if it cannot be joined, calling it `what`.
+    """
 
     def look() -> Maps:
         sc.setns(user, sc.CLONE_NEWUSER)
@@ -122,7 +129,12 @@ def maps_inside(user: int) -> Maps:
 
     from daemonless.isolation.task import Task, fork_plain  # noqa: PLC0415 - for the creation alone
 
-    uids, gids = Task(look, fork_plain).wait()
+    try:
+        uids, gids = Task(look, fork_plain).wait()
+    except OSError as error:
+        if error.errno not in (_EPERM, _EINVAL):
+            raise
+        raise _not_ours(what) from None
     return [tuple(each) for each in uids], [tuple(each) for each in gids]
 
 
