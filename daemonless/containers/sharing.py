@@ -202,7 +202,7 @@ def open_shared(store: ContainerStore, request: RunRequest) -> Joined:
             if kind != "userns":
                 others.append((NAMESPACES[kind], fd))
             if kind == "ipc" and pidfd >= 0:
-                shm = clone_mount(user, pidfd, _SHM)
+                shm = clone_mount(pidfd, _SHM, user)
                 opened.append(shm)
         joined = Joined(user=user, others=tuple(others), shm=shm)
     except ProcessLookupError:

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     Maps = tuple[list[tuple[int, int, int]], list[tuple[int, int, int]]]
 
 _NS_GET_USERNS, _NS_GET_NSTYPE = 0xB701, 0xB703  # ioctl_ns(2)
-_EPERM, _EINVAL = 1, 22
+_EPERM, _ESRCH, _EINVAL = 1, 3, 22
 _CLONE_PARENT = 0x8000
 
 
@@ -160,23 +160,27 @@ def _own_maps() -> Maps:
     return uids, gids  # type: ignore[return-value] # three numbers a line
 
 
-def clone_mount(user: int, pidfd: int, path: bytes) -> int:
-    """Return a copy of what is mounted, or a directory, at a path of a process's root (open_tree(2)).
+def clone_mount(pidfd: int, path: bytes, user: int = -1) -> int:
+    """Return a copy of the mount at a directory of a process, without those on it (open_tree(2)).
 
-    Raises SetupFailed. The path is resolved where the process is: it leads nowhere else.
+    Only a process inside the mount namespace may copy, and none comes back from there: a child goes, into
+    the user namespace `user` first if the caller is in another, and hands the descriptor over. The path is
+    resolved where the process is: it leads nowhere else. Raises DaemonlessError, or ProcessLookupError for a
+    process that has ended.
     """
     ours, theirs = channel_pair()
     pid = os.fork()
     if pid == 0:
         try:
             sc.prctl(sc.PR_SET_DUMPABLE, 0)
-            sc.setns(user, sc.CLONE_NEWUSER)
+            if user >= 0:
+                sc.setns(user, sc.CLONE_NEWUSER)
             sc.setns(pidfd, sc.CLONE_NEWNS)
             fd = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
             flags = sc.AT_EMPTY_PATH | sc.OPEN_TREE_CLONE | sc.OPEN_TREE_CLOEXEC
             theirs.send(READY, fd=sc.open_tree(fd, b"", flags))
         except BaseException as error:
-            theirs.send(FAILED, pack_error(error, f"open {path.decode()} of the other container"))
+            theirs.send(FAILED, pack_error(error, f"open {path.decode()} of the container"))
         finally:
             os._exit(0)
     theirs.close()
@@ -186,7 +190,7 @@ def clone_mount(user: int, pidfd: int, path: bytes) -> int:
     if kind == FAILED:
         raise unpack_error(payload)
     if tree < 0:
-        raise SetupFailed("the other container has just ended")
+        raise ProcessLookupError(_ESRCH, os.strerror(_ESRCH))
     return tree
 
 

@@ -19,9 +19,9 @@ import os
 
 from daemonless import syscalls as sc
 from daemonless.isolation import identity
+from daemonless.isolation.joining import clone_mount
 from daemonless.isolation.mounts import Options, mount_overlay, perform
 from daemonless.isolation.rootfs import mount_first, own_upper
-from daemonless.isolation.sync import FAILED, READY, channel_pair, pack_error, unpack_error
 from daemonless.isolation.task import Task, die_with, fork_plain, mapped
 from daemonless.isolation.userns import IdMap, become_root
 
@@ -52,40 +52,13 @@ def of_running(
         become_root(id_map)
         die_with(caller)
         try:
-            root_fd = os.open(f"/proc/{pid}/root", _OPEN_ROOT) if with_mounts else _bare_root(pidfd)
+            root_fd = os.open(f"/proc/{pid}/root", _OPEN_ROOT) if with_mounts else clone_mount(pidfd, b"/")
         except FileNotFoundError:  # a zombie has no root
             raise ProcessLookupError(_ESRCH, os.strerror(_ESRCH)) from None
         _signal.pidfd_send_signal(pidfd, 0)  # it is alive, so the pid was its own all the time
         return work(root_fd)
 
     return Task(run, fork_plain)
-
-
-def _bare_root(pidfd: int) -> int:
-    """Return a copy of the container's root mount without the mounts on it (open_tree(2)).
-
-    Only a process inside the mount namespace may copy, and none comes back from there: a child
-    goes, and hands the descriptor over.
-    """
-    ours, theirs = channel_pair()
-    pid = os.fork()
-    if pid == 0:
-        try:
-            sc.setns(pidfd, sc.CLONE_NEWNS)
-            theirs.send(READY, fd=sc.open_tree(sc.AT_FDCWD, b"/", sc.OPEN_TREE_CLONE | sc.OPEN_TREE_CLOEXEC))
-        except BaseException as error:
-            theirs.send(FAILED, pack_error(error, "open the container's root"))
-        finally:
-            os._exit(0)
-    theirs.close()
-    kind, payload, root_fd = ours.receive()
-    ours.close()
-    os.waitpid(pid, 0)
-    if kind == FAILED:
-        raise unpack_error(payload)
-    if root_fd < 0:
-        raise ProcessLookupError(_ESRCH, os.strerror(_ESRCH))
-    return root_fd
 
 
 def of_stopped(
