@@ -211,7 +211,12 @@ def private_registry(scratch: Path) -> Iterator[Registry]:
     subprocess.run(
         [
             *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"),
-            *("-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost"),
+            *(
+                "-subj",
+                "/CN=127.0.0.1",
+                "-addext",
+                "subjectAltName=IP:127.0.0.1,DNS:localhost,DNS:private.test",
+            ),
             *("-keyout", str(directory / "key.pem"), "-out", str(directory / "ca.pem")),
         ],
         check=True,

@@ -86,10 +86,13 @@ def test_a_hook_that_fails(fresh: Cli, image, described: Path) -> None:
         ("--device=thing=0", "neither a path nor a name"),
         ("--gpus=7", "there is no device nvidia.com/gpu=7"),
         ("--gpus=capabilities=utility", "it names no GPU"),
+        # where its hook could be traced, with the host's files at hand, or could not read its own
+        ("--device=vendor.com/thing=0 --pid=host", "that nobody shares"),
+        ("--device=vendor.com/thing=0 --userns=nomap", "needs your own id"),
     ],
 )
 def test_devices_that_are_not_there(fresh: Cli, image, described, option: str, reason: str) -> None:
-    done = fresh(*RUN, option, image, "true", status=125)
+    done = fresh(*RUN, *option.split(), image, "true", status=125)
     assert reason in done.stderr and len(done.stderr.splitlines()) <= 2
     assert fresh("ps", "-aq").lines == []
 

@@ -348,6 +348,11 @@ def test_images_in_another_compression_as_well(here, registry):
     here("manifest", "create", "--all", "again", f"docker://{name}")
     here("manifest", "push", "--quiet", "--add-compression", "zstd,gzip", "again", name)
     assert raw(name) == listed
+    here("manifest", "create", "--all", "fewer", "again")
+    assert len(here("rmi", "--platform", "linux/amd64", "fewer").lines) == 1  # they are on the other list
+    assert platforms(document(here, "fewer")) == ["linux/arm64"] * 2
+    here("rmi", "--platform", "linux/arm64", "fewer")  # the last ones go with the list
+    here("manifest", "exists", "fewer", status=1)
     done = here("manifest", "push", "--add-compression", "lz4", "again", name, status=125)
     assert '"lz4" is no compression' in done.stderr
     for option in ("--all=false", "--format=v2s2", "--disable-compression"):

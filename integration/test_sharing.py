@@ -18,6 +18,19 @@ def a(cli: Cli, image: str) -> str:
     return "a"
 
 
+def sleepers() -> list[str]:
+    """Return the processes of this machine that sleep for 4,321 seconds."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            words = Path(f"/proc/{pid}/cmdline").read_bytes()
+        except OSError:
+            continue
+        if words == b"sleep\x004321\x00":
+            found.append(pid)
+    return found
+
+
 def inside(cli: Cli, name: str, kind: str) -> str:
     return cli("exec", name, "readlink", f"/proc/self/ns/{kind}").stdout
 
@@ -104,6 +117,43 @@ def test_shared_memory_comes_with_ipc(cli: Cli, a, image) -> None:
     cli("rm", "-f", "-t0", "c")
 
 
+@pytest.mark.parametrize("pid", ["container:a", "host"])
+def test_what_a_container_leaves_in_a_pid_namespace_ends_with_it(cli: Cli, a, image, pid: str) -> None:
+    script = "sleep 4321 & sleep 4321 & (sleep 4321 &); echo $(hostname) started; exit 3"
+    done = cli("run", "--rm", "--network=none", f"--pid={pid}", image, "sh", "-c", script, status=3)
+    assert "started" in done.stdout
+    assert not [line for line in cli("exec", "a", "ps").lines if "4321" in line]
+    assert not sleepers()
+    cli(
+        "run",
+        "-d",
+        "--network=none",
+        "--name=b",
+        f"--pid={pid}",
+        image,
+        "sh",
+        "-c",
+        "sleep 4321 & sleep 1000",
+    )
+    eventually(lambda: sleepers())
+    cli("kill", "b")
+    cli("wait", "b")
+    assert not sleepers()
+    cli("rm", "b")
+    cli("rm", "-f", "-t0", "a")
+
+
+def test_a_container_of_rm_stays_as_long_as_it_is_needed(cli: Cli, image) -> None:
+    cli("run", "-d", "--rm", "--network=none", "--name=a", image, "sleep", "1000")
+    cli("create", "--network=none", "--name=b", "--ipc=container:a", image, "sleep", "1000")
+    cli("stop", "-t0", "a")
+    cli("start", "b")
+    assert sorted(cli("ps", "--format={{.Names}}").lines) == ["a", "b"]
+    cli("rm", "-f", "-t0", "b")
+    cli("stop", "-t0", "a")
+    eventually(lambda: cli("ps", "-aq").lines == [])
+
+
 def test_nothing_is_left_of_who_has_gone(cli: Cli, a, image) -> None:
     for options in (("--ipc=container:a",), ("--requires=a",), ("--pid=container:a", "--restart=no")):
         cli(*RUN, *options, image, "true")
@@ -143,6 +193,8 @@ def test_whose_ids(cli: Cli, image) -> None:
         (("--ipc=ns:/proc/self/ns/ipc",), "it belongs to no user namespace of yours"),
         (("--pid=container:a", "--userns=keep-id"), "cannot be combined with --userns=keep-id"),
         (("--pid=container:a", "--ipc=container:other"), "different user namespaces"),
+        (("--ipc=container:a", "--pid=host"), "and have --pid=host"),
+        (("--ipc=container:seer",), "and have --pid=host"),
         (("--pid=container:a", "--init"), "its process must have pid 1"),
         (("--uts=container:a", "--hostname=x"), "cannot be combined with --uts=container:a"),
         (("--ipc=container:a", "--sysctl=kernel.shmmax=1"), "no ipc namespace of its own"),
@@ -150,10 +202,11 @@ def test_whose_ids(cli: Cli, image) -> None:
 )
 def test_what_is_refused(cli: Cli, a, image, options, reason) -> None:
     cli("run", "-d", "--network=none", "--name=other", image, "sleep", "1000")
+    cli("create", "--network=none", "--name=seer", "--pid=host", image, "true")
     done = cli(*RUN, "--name=b", *options, image, "true", status=125)
     assert reason in done.stderr
     assert len(done.stderr.splitlines()) <= 2
-    cli("rm", "-f", "-t0", "other")
+    cli("rm", "-f", "-t0", "other", "seer")
     assert cli("ps", "-a", "--format={{.Names}}").lines == ["a"]
     cli("rm", "-f", "-t0", "a")  # nothing is noted of what did not come to be
 

@@ -155,7 +155,8 @@ def test_no_two_get_the_same_ids(cli: Cli, image) -> None:
     ("options", "reason"),
     [
         (("--userns=auto:foo=1",), "auto has no option foo"),
-        (("--userns=auto:size=0",), "size"),
+        (("--userns=auto:size=1",), "size"),
+        (("--uidmap=0:1:1",), "maps one id, and not your own"),
         (("--userns=auto:uidmapping=0:0:5",), "auto has one option here, size"),
         (("--userns=nomap:size=1",), "none of host"),
         (("--subuidname=root",), "the ids of root in /etc/subuid are not yours"),

@@ -141,10 +141,14 @@ def _remove_member(args: Args, store: ImageStore, found: ImageList, wanted: Plat
     NotFound if there is none for the platform.
     """
     chosen = choose_manifest(found.index, wanted, what=f"the list {found.shown}")
-    if len(found.index.manifests) == 1:
+    listed = found.index.manifests
+    # and the same in other compressions
+    twins = [each.digest for each in listed if each.platform and each.platform == chosen.platform]
+    images: set[str] = {chosen.digest, *twins}
+    about = images.union(_documents_about(found, images))
+    if about.issuperset(each.digest for each in listed):
         remove_list(args, store, found, "", force=True, with_users=args.force)
         return
-    about = {chosen.digest, *_documents_about(found, chosen.digest)}
     gone = _only_on(store, found, store.ids_of(about))
     what = f"the image for {wanted} of the list {found.shown}"
     check_unused = _checker(args, gone, what, with_users=args.force)
@@ -186,10 +190,10 @@ def _checker(args: Args, identities: Sequence[str], what: str, *, with_users: bo
     return check_unused
 
 
-def _documents_about(found: ImageList, digest: str) -> Iterator[str]:
-    """Yield those on a list that say where one of its images comes from, as buildx puts them there."""
+def _documents_about(found: ImageList, images: set[str]) -> Iterator[str]:
+    """Yield those on a list that say where some of its images come from, as buildx puts them there."""
     for each in found.index.manifests:
-        if each.annotation("vnd.docker.reference.digest") == digest:
+        if each.annotation("vnd.docker.reference.digest") in images:
             yield each.digest
 
 

@@ -253,7 +253,7 @@ def _hook(hook: dict[str, Any], path: str) -> Hook:
 
 def _absolute(holder: dict[str, Any], name: str, path: str) -> str:
     value = holder.get(name)
-    if not isinstance(value, str) or not value.startswith("/") or "\0" in value or ".." in value.split("/"):
+    if not isinstance(value, str) or not value.isprintable() or value[:1] != "/" or ".." in value.split("/"):
         raise InvalidData(f"{path}: {name} {printable(str(value))} is no absolute path")
     return value
 

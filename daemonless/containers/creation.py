@@ -18,7 +18,7 @@ from daemonless.containers.process import bounding_set
 from daemonless.containers.request import Health, RunRequest, config_section, needs_storage
 from daemonless.containers.spec import build_spec
 from daemonless.containers.store import Container, ContainerStore, Staging, event_details, sync_bundle
-from daemonless.errors import DaemonlessError, NameInUse, NotFound, SetupFailed, printable
+from daemonless.errors import DaemonlessError, NameInUse, NotFound, SetupFailed, UsageError, printable
 from daemonless.files import write_atomic
 from daemonless.images.store import Image, ImageStore
 from daemonless.isolation import seccomp
@@ -122,7 +122,10 @@ def create(
         if request.cdi:
             from daemonless.containers.cdi import resolve  # noqa: PLC0415 - few containers have such
 
-            resolve(request.cdi).apply(spec)
+            edits = resolve(request.cdi)
+            if edits.hooks:
+                _check_hooks(request, has_caller=has_caller)
+            edits.apply(spec)
         record: dict[str, Any] = {
             "schema": 1,
             "id": container_id,
@@ -157,6 +160,9 @@ def create(
         raise
     if prepared:
         prepared.release()
+    if shared and (missing := shared.missing()):  # as with the image, below
+        store.forget(container)
+        raise NotFound(f"container {missing}, which this one needs, was removed meanwhile")
     if not request.rootfs and not ImageStore(paths.data).has(image):
         # Whoever removes an image takes it from the list before looking for its users: either it
         # has seen this container, or this is seen here.
@@ -164,6 +170,20 @@ def create(
         raise NotFound(f"image {record['image']} was removed meanwhile")
     events.record(paths, "container", "create", container_id, **event_details(record))
     return container
+
+
+def _check_hooks(request: RunRequest, *, has_caller: bool) -> None:
+    """Raise UsageError where a hook, which has the host's files, could be seen, or could not see its own."""
+    if request.shares or request.pid != "private":
+        raise UsageError(
+            "a device with hooks needs processes and a user namespace that nobody shares",
+            "leave out --pid, --ipc, --uts and --userns of others",
+        )
+    if not has_caller:
+        raise UsageError(
+            "a device with hooks needs your own id in the container: they read what is yours",
+            "leave out --userns=nomap and auto, or name the device's node by its path",
+        )
 
 
 def _with_health(request: RunRequest, image: Image, warn: Callable[[str], None]) -> RunRequest:

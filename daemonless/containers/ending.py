@@ -194,6 +194,7 @@ def remove(
             pass
     lock = _lock_to_remove(container, force=force)
     try:
+        _refuse_if_needed(paths, container)  # who comes to need it now sees that it is gone
         forget(paths, container, volumes=volumes)
     finally:
         if lock:
@@ -201,7 +202,7 @@ def remove(
 
 
 def _refuse_if_needed(paths: Paths, container: Container) -> None:
-    if not os.path.isdir(f"{container.directory}/{DEPENDENTS}"):
+    if not container.is_needed:
         return
     from daemonless.containers.sharing import dependents  # noqa: PLC0415 - few containers are needed
 

@@ -147,7 +147,7 @@ def _auto_size(options: str, option: str, value: str) -> int:
         raise Unsupported(f"auto has one option here, size, and not {printable(options)}", "see --uidmap")
     if key != "size":
         raise refusal(option, value, f"auto has no option {printable(key)}", "auto:size=N")
-    return number(text, 1, MAX_ID, key, option, value)
+    return number(text, 2, MAX_ID, key, option, value)  # newuidmap is for more than one
 
 
 def id_maps(userns_value: str, uids: Iterable[str], gids: Iterable[str]) -> Userns:

@@ -19,7 +19,7 @@ from daemonless.config import Paths
 from daemonless.containers.request import RunRequest, Userns
 from daemonless.containers.store import DEPENDENTS, Container, ContainerStore
 from daemonless.errors import Conflict, NotFound, SetupFailed, UsageError
-from daemonless.files import list_if_there, make_private_directory, unlink_if_there, write_atomic
+from daemonless.files import list_if_there, unlink_if_there, write_atomic
 from daemonless.isolation.joining import (
     Joined,
     SharedTree,
@@ -55,12 +55,17 @@ class Shared:
     def note(self, container_id: str) -> None:
         """Have the others stay. Raises NotFound if one of them is gone, or OSError."""
         for source in self._sources:
-            if not source.is_there:
-                raise NotFound(f"no such container: {source.name}", "it was removed just now")
             failpoints.reach("create.note")
             directory = f"{source.directory}/{DEPENDENTS}"
-            make_private_directory(directory)
+            try:
+                os.mkdir(directory, 0o700)  # without its parents: they may have gone
+            except FileExistsError:
+                pass
             write_atomic(f"{directory}/{container_id}", b"", durable=False)
+
+    def missing(self) -> str:
+        """Return the id of one that has gone, or an empty string; to be asked when the container is there."""
+        return next((source.id for source in self._sources if not source.is_there), "")
 
     def forget(self, container_id: str) -> None:
         """Take it back if the container has not come to be."""
@@ -95,7 +100,8 @@ def resolve(paths: Paths, request: RunRequest, default: IdMap) -> Shared:
             maps[option] = _known_map(mapped_ids(source.spec()), source, default)
             request = _with_mode(request, kind, f"container:{source.id}")
             if kind == "uts":
-                host_name = source.spec().get("hostname") or os.uname().nodename
+                host_name = _host_name(store, source)
+            _refuse_host_pids(request.pid, source)
         else:
             fd = open_namespace(what, _kind(kind))
             user = fd if kind == "userns" else owner_of(fd, what)
@@ -125,6 +131,23 @@ def resolve(paths: Paths, request: RunRequest, default: IdMap) -> Shared:
             "who shares a namespace has the ids of its user namespace",
         )
     return Shared(request, id_map, host_name, list({**needed, **sources}.values()))
+
+
+def _host_name(store: ContainerStore, container: Container) -> str:
+    """Return the host name of a container, which may have another one's."""
+    way, _, what = container.record["request"]["uts"].partition(":")
+    if way == "container":
+        return _host_name(store, store.find(what))
+    return container.spec().get("hostname") or os.uname().nodename
+
+
+def _refuse_host_pids(pid: str, source: Container) -> None:
+    """Refuse to share a user namespace with who sees the host's processes, and those that come in."""
+    if "host" in (pid, source.record["request"]["pid"]):
+        raise UsageError(
+            f"cannot share with container {source.name} and have --pid=host, in whichever of the two",
+            "its root could trace what still has the host's files",
+        )
 
 
 def _with_mode(request: RunRequest, kind: str, mode: str) -> RunRequest:

@@ -156,6 +156,9 @@ def _start_needed(paths: Paths, container: Container) -> None:
             try:
                 started = start(paths, other)
             except Conflict:
+                other.refresh()
+                if not other.is_running:
+                    raise
                 continue  # it was started meanwhile
             started.socket.close()
             if started.pidfd >= 0:
@@ -261,6 +264,7 @@ def _job(
     if request.network.mode == "slirp4netns":
         network = Slirp4netns(netfiles.slirp_options(request), container.run_directory)
     linux = spec["linux"]
+    program = seccomp.load_program(linux["seccomp"], paths.cache) if linux.get("seccomp") else b""
     sources: tuple[tuple[str, Source], ...] = tuple(ready.sources) if ready else ()
     facts = netfiles.network_facts(request, spec, container.name)
     joined = None
@@ -275,24 +279,29 @@ def _job(
 
         joined = open_shared(ContainerStore(paths), request)
         sources = (*shm_source(joined, request), *sources)
-        facts = facts.replace(hostname=host_name(joined) or facts.hostname)
-    netfiles.write_files(container.run_directory, facts)
+        try:
+            facts = facts.replace(hostname=host_name(joined) or facts.hostname)
+        except BaseException:
+            joined.close()
+            raise
     start = Start(
         spec=spec,
         id_map=id_map,
         has_caller=has_caller,
-        seccomp=seccomp.load_program(linux["seccomp"], paths.cache) if linux.get("seccomp") else b"",
+        seccomp=program,
         extra_groups=request.group_add,
         make_cwd=not request.workdir,
         reaper=request.init,
         upper=f"{container.directory}/upper",
-        remount=again,
+        # One of --rm has ended and is there if another one needs it.
+        remount=again or bool(request.rm and container.exit),
         preserve_fds=preserve_fds,
         sources=sources,
         cgroup=cgroups.create(container.id) or "",
         joined=joined,
     )
 
+    netfiles.write_files(container.run_directory, facts)
     details = event_details(container.record)
 
     def event(action: str, **more: Any) -> None:
@@ -341,7 +350,8 @@ def _job(
     def finish(exit_record: dict[str, Any], goes_on: bool) -> None:
         if ready:
             ready.release()  # of a start that failed; the volumes may go with the container
-        if request.rm or not container.is_there:
+        removed = request.rm and not container.is_needed
+        if removed or not container.is_there:
             if not goes_on:
                 forget(paths, container)
         else:

@@ -30,6 +30,7 @@ from daemonless.errors import DaemonlessError, InvalidData, NameInUse, NotFound,
 from daemonless.files import (
     Lock,
     boot_id,
+    list_if_there,
     lock_is_held,
     make_private_directory,
     process_start_time,
@@ -131,6 +132,13 @@ class Container:
                 raise InvalidData(f"{path} is missing", self._hint)
             raise NotFound(f"no such container: {self.id[:12]}")
         return record
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether another container needs this one, which then stays, with --rm too."""
+        place = os.path.dirname(self.directory)
+        others = list_if_there(f"{self.directory}/{DEPENDENTS}")
+        return any(os.path.lexists(f"{place}/{other}") for other in others)
 
     @property
     def needs(self) -> list[str]:
@@ -286,6 +294,7 @@ class Container:
             self.record["request"].get("rm") is True
             and not self.is_supervised
             and self.is_there
+            and not self.is_needed
             and (self._was_started or self.exit is not None)
         )
 

@@ -13,7 +13,7 @@ from daemonless import failpoints
 from daemonless.config import Paths
 from daemonless.containers.filesystem import writable_root
 from daemonless.containers.store import Container, ContainerStore
-from daemonless.errors import SetupFailed
+from daemonless.errors import DaemonlessError, SetupFailed
 from daemonless.files import Lock, make_private_directory
 from daemonless.isolation import rootview
 from daemonless.isolation.early import Beneath
@@ -112,9 +112,12 @@ class AutoIds:
     def _taken(self, default: IdMap) -> Iterable[tuple[int, int]]:
         """Yield where ranges of other containers begin and end, as offsets in the subordinate ids."""
         for container in ContainerStore(self._paths).containers():
-            if container.record["request"]["userns"]["mode"] != "auto":
-                continue
-            for _, outside, length in mapped_ids(container.spec()).uids:
+            try:
+                is_auto = container.record["request"]["userns"]["mode"] == "auto"
+                ranges = mapped_ids(container.spec()).uids if is_auto else ()
+            except DaemonlessError:
+                continue  # it has just been removed, or is damaged and cannot run
+            for _, outside, length in ranges:
                 for inside, own, count in default.uids[1:]:
                     if own <= outside < own + count:
                         begin = inside - 1 + outside - own

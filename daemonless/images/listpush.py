@@ -150,11 +150,11 @@ class _ListPush:
             if isinstance(manifest, Manifest) and _is_image(manifest):
                 images.append((raw, descriptor, manifest, self._compression_of(manifest)))
         for compression in self._wish.added:
-            there = [descriptor.platform for _, descriptor, _, is_now in images if is_now == compression]
-            for raw, descriptor, manifest, _ in images:
-                if descriptor.platform in there:
+            there = [raw.get("platform") or {} for raw, _, _, is_now in images if is_now == compression]
+            for raw, descriptor, manifest, is_now in images:
+                if is_now == compression or (raw.get("platform") or None) in there:
                     continue
-                there.append(descriptor.platform)
+                there.append(raw.get("platform") or {})
                 self._fetch(descriptor, manifest, fully=True)
                 wish = self._wish.replace(format="oci", compression=compression, force=True, level=None)
                 annotations = raw.get("annotations") or {}

@@ -137,6 +137,14 @@ def freeze(path: str, *, frozen: bool) -> bool:
     return True
 
 
+def kill(path: str) -> None:
+    """Kill all processes of a cgroup, where the kernel does (5.14) and the cgroup is ours."""
+    try:
+        _write(f"{path}/cgroup.kill", "1")
+    except OSError:
+        pass
+
+
 def is_frozen(path: str) -> bool:
     """Whether every process of the cgroup has stopped (cgroup.events of cgroups(7))."""
     return _counter(f"{path}/cgroup.events", b"frozen") > 0

@@ -54,6 +54,8 @@ def _through(own: tuple[Range, ...], wanted: tuple[Range, ...], option: str) -> 
             )
         result += pieces
     _refuse_overlaps(result, option)
+    if len(result) == 1 and result[0][1:] != own[0][1:] and result[0][2] == 1:
+        raise UsageError(f"{option} maps one id, and not your own", "two or more, or 0:0:1")
     if not any(inside == 0 for inside, _, _ in result):
         raise UsageError(f"{option} leaves out the container's id 0", "for example 0:0:1")
     return tuple(sorted(result))

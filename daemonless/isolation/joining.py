@@ -124,6 +124,7 @@ def maps_inside(user: int, what: str) -> Maps:
     """
 
     def look() -> Maps:
+        sc.prctl(sc.PR_SET_DUMPABLE, 0)
         sc.setns(user, sc.CLONE_NEWUSER)
         return _own_maps()
 
@@ -142,6 +143,7 @@ def host_name_in(user: int, uts: int) -> str:
     """Return the host name in a UTS namespace. Raises SetupFailed."""
 
     def look() -> str:
+        sc.prctl(sc.PR_SET_DUMPABLE, 0)
         sc.setns(user, sc.CLONE_NEWUSER)
         sc.setns(uts, sc.CLONE_NEWUTS)
         return os.uname().nodename
@@ -212,12 +214,14 @@ class Joiner:
 
     def __init__(self, pid: int, channel: Channel) -> None:
         self.pid = pid
-        self._channel = channel
+        self._channel: Channel | None = channel
 
     def release(self) -> None:
         """Let it end, and reap it."""
-        self._channel.close()
-        os.waitpid(self.pid, 0)
+        if self._channel:
+            self._channel.close()
+            self._channel = None
+            os.waitpid(self.pid, 0)
 
 
 def clone_joined(
@@ -227,17 +231,20 @@ def clone_joined(
     process: dict[str, Any],
     cgroup: str,
     run: Callable[[], NoReturn],
+    *,
+    shown: bool,
 ) -> tuple[int, Joiner]:
     """Have `run` called in a new child of ours in these namespaces, and new ones of `flags`.
 
-    Return the child's pid, and the joiner, to be released. `process` is an OCI process object. Raises
-    SetupFailed if the namespaces cannot be joined, or have other ids than `id_map`.
+    Return the child's pid, and the joiner, to be released; it is `shown` to a network helper.
+    `process` is an OCI process object. Raises SetupFailed if the namespaces cannot be joined, or have
+    other ids than `id_map`.
     """
     ours, theirs = channel_pair()
     pid = clone_into_cgroup(0, cgroup)
     if pid == 0:
         ours.close()
-        _join(joined, flags, id_map, process, theirs, run)
+        _join(joined, flags, id_map, process, theirs, run, shown=shown)
     theirs.close()
     joiner = Joiner(pid, ours)
     kind, payload, _ = ours.receive()
@@ -256,6 +263,8 @@ def _join(
     process: dict[str, Any],
     channel: Channel,
     run: Callable[[], NoReturn],
+    *,
+    shown: bool,
 ) -> NoReturn:
     try:
         privileges.set_oom_score_adj(process)
@@ -284,7 +293,8 @@ def _join(
         own = channel.fileno()
         sc.close_range(3, own - 1)  # init's channel among them, whose end of file is news
         sc.close_range(own + 1)
-        sc.prctl(sc.PR_SET_DUMPABLE, 1)  # for the network helper; nobody inside can see us
+        if shown:
+            sc.prctl(sc.PR_SET_DUMPABLE, 1)  # nobody inside can see us: `containers.sharing` sees to that
         channel.send(READY, jsonio.dumps(pid).encode("ascii"))
         channel.receive()
     finally:

@@ -67,6 +67,12 @@ class Start(Record):
         """Whether the container gets a network namespace of its own."""
         return any(n["type"] == "network" for n in self.spec["linux"]["namespaces"])
 
+    @property
+    def own_pids(self) -> bool:
+        """Whether the container's process is process 1 of a pid namespace of its own."""
+        is_new = any(n["type"] == "pid" for n in self.spec["linux"]["namespaces"])
+        return is_new and not (self.joined and self.joined.flags & sc.CLONE_NEWPID)
+
 
 class Launched(Record):
     """A started container process."""
@@ -84,7 +90,7 @@ def launch(start: Start, network: Network | None, ready: Callable[[int], None]) 
     DaemonlessError that init reported; then no process is left behind.
     """
     ours, theirs = channel_pair()
-    pid, joiner = _make_init(start, ours, theirs)
+    pid, joiner = _make_init(start, ours, theirs, shown=bool(network))
     theirs.close()
     pidfd = os.pidfd_open(pid)
     console, made = -1, b""
@@ -108,6 +114,8 @@ def launch(start: Start, network: Network | None, ready: Callable[[int], None]) 
                 raise _reported(kind, payload)
         if network:
             network.wait_ready()
+        if joiner:
+            joiner.release()
         ready(pid)
         ours.send(START)
         kind, payload, _ = ours.receive()
@@ -130,8 +138,11 @@ def launch(start: Start, network: Network | None, ready: Callable[[int], None]) 
     return Launched(pid=pid, pidfd=pidfd, console=console, made=unpack(made))
 
 
-def _make_init(start: Start, ours: Channel, theirs: Channel) -> tuple[int, Joiner | None]:
-    """Return the pid of a new init, and the process that has made it if that was not us."""
+def _make_init(start: Start, ours: Channel, theirs: Channel, *, shown: bool) -> tuple[int, Joiner | None]:
+    """Return the pid of a new init, and the process that has made it if that was not us.
+
+    That one is `shown` to a network helper.
+    """
     flags = namespace_flags(start.spec) & ~sc.CLONE_NEWCGROUP  # see `init`
 
     def run() -> NoReturn:
@@ -141,9 +152,14 @@ def _make_init(start: Start, ours: Channel, theirs: Channel) -> tuple[int, Joine
     if start.joined:
         from daemonless.isolation.joining import clone_joined  # noqa: PLC0415 - few share anything
 
-        process = start.spec["process"]
         return clone_joined(
-            start.joined, flags & ~start.joined.flags, start.id_map, process, start.cgroup, run
+            start.joined,
+            flags & ~start.joined.flags,
+            start.id_map,
+            start.spec["process"],
+            start.cgroup,
+            run,
+            shown=shown,
         )
     try:
         pid = clone_into_cgroup(flags, start.cgroup)

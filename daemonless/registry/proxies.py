@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 from daemonless.errors import Unsupported
 from daemonless.record import Record
-from daemonless.registry.auth import basic_header
+from daemonless.registry.auth import basic_header, is_loopback
 from daemonless.registry.errors import redact_url
 
 _PORT = 80
@@ -29,8 +29,10 @@ class Proxy(Record):
 def find_proxy(scheme: str, host: str, port: int, env: Mapping[str, str] = os.environ) -> Proxy | None:
     """Return the proxy to a server, or None if it is asked itself.
 
-    Raises Unsupported for one that speaks something else than http.
+    This machine is, whatever NO_PROXY says. Raises Unsupported for one that speaks something else than http.
     """
+    if is_loopback(host):
+        return None
     given = _variable(env, f"{scheme}_proxy") or _variable(env, "all_proxy")
     if not given or _is_direct(_variable(env, "no_proxy"), host, port):
         return None

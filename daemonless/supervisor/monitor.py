@@ -30,6 +30,7 @@ from daemonless.supervisor.clients import Client
 from daemonless.supervisor.logs import STDOUT, Log
 from daemonless.supervisor.rundir import Watch
 from daemonless.supervisor.streams import READABLE, Streams
+from daemonless.supervisor.survivors import end_all, mount_namespace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -174,6 +175,7 @@ class _Monitor:
         self.state = b""
         self.awaited: dict[int, int] = {}  # what the poll object awaits
         self.process = _NO_PROCESS
+        self.mounts = 0  # the container's mount namespace, where others may survive its process
         self.streams = Streams(self._take_output)
 
     def open(self) -> None:
@@ -189,6 +191,7 @@ class _Monitor:
     def start(self) -> None:
         """Start the container's process; raises what the start reported."""
         self.process = self._launch()
+        self.mounts = 0 if self.job.start.own_pids else mount_namespace(self.process.pid)
         self.streams.begin(self.process.console)
         if self.ending:  # told so while it started
             self._stop(_SIGTERM, None)
@@ -204,10 +207,10 @@ class _Monitor:
         start = job.start
         if not start.spec["process"].get("terminal"):
             theirs = self._make_streams()
-            if not start.has_caller:  # nobody inside can own them, to open /dev/stdout anew
-                _open_to_all(theirs)
             start = start.replace(streams=theirs, streams_are_callers=bool(job.streams))
         try:
+            if not start.has_caller and not job.streams:  # nobody inside can own them, to open /dev/stdout
+                _open_to_all(theirs)
             return launch(start, job.network, self._ready)
         except BaseException:
             self.streams.close()
@@ -387,6 +390,8 @@ class _Monitor:
             if time.monotonic() >= self.kill_at:
                 self._signal(_SIGKILL)
                 self.kill_at = _NEVER
+        if not self.job.start.own_pids:
+            end_all(self.mounts, self.job.start.cgroup, self.process.pid)
         self.streams.drain()
         return self._reap()
 

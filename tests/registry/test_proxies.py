@@ -67,3 +67,9 @@ def test_no_password_is_shown():
     with pytest.raises(Unsupported) as caught:
         find_proxy("http", "a.example", 80, {"http_proxy": "socks5://me:secret@proxy:1080"})
     assert "secret" not in caught.value.message
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.1.2.3", "::1"])
+def test_this_machine_is_asked_itself(host):
+    env = {"http_proxy": "http://proxy.example:3128", "ALL_PROXY": "http://proxy.example:3128"}
+    assert find_proxy("http", host, 5000, env) is find_proxy("https", host, 5000, env) is None
