@@ -31,15 +31,20 @@ def main() -> NoReturn:
 
     os._exit skips the interpreter's teardown, 1 to 2 ms of freeing memory that ends anyway.
     """
-    _have_standard_streams()
-    sys.unraisablehook = _unraisable
-    status = guarded(sys.argv[1:])
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            if stream is not None:
-                stream.flush()
-        except OSError as error:
-            status = status or _status_of(error)
+    try:
+        _have_standard_streams()
+        sys.unraisablehook = _unraisable
+        if _signal.getsignal(_signal.SIGINT) == _signal.SIG_DFL:  # the launcher's; see install.sh
+            _signal.signal(_signal.SIGINT, _signal.default_int_handler)
+        status = guarded(sys.argv[1:])
+        for stream in (sys.stdout, sys.stderr):
+            try:
+                if stream is not None:
+                    stream.flush()
+            except OSError as error:
+                status = status or _status_of(error)
+    except KeyboardInterrupt:  # just before the command's own work, or after it
+        status = _INTERRUPTED
     os._exit(status)
 
 
@@ -53,8 +58,6 @@ def _have_standard_streams() -> None:
             os.fstat(fd)
         except OSError:
             os.open("/dev/null", os.O_RDWR)  # the lowest free number is this one
-    if _signal.getsignal(_signal.SIGINT) == _signal.SIG_DFL:  # the launcher's; see install.sh
-        _signal.signal(_signal.SIGINT, _signal.default_int_handler)
     if sys.stdout is not None:
         # Names of files and arguments may hold bytes that are not UTF-8; they pass unchanged.
         sys.stdout.reconfigure(errors="surrogateescape")  # type: ignore[union-attr] # a TextIOWrapper
