@@ -127,6 +127,12 @@ def test_ids_of_its_own(cli: Cli, image) -> None:
         cli("run", "-d", "--network=none", f"--userns=auto{size}", f"--name={name}", image, "sleep", "1000")
     [[_, first, count]] = ranges(cli, "exec", "a1", *UID_MAP)
     assert count == 1024
+    cli("exec", "a1", "sh", "-c", "touch /made; chown 7 /made; touch /root-made")
+    cli("commit", "-q", "a1", "committed")
+    shown = ("committed", "stat", "-c", "%u", "/made", "/root-made", "/bin/busybox")
+    for userns in ("host", "auto"):
+        assert cli(*RUN, f"--userns={userns}", *shown).lines == ["7", "0", "0"]
+    cli("rmi", "committed")
     assert ranges(cli, "exec", "a2", *UID_MAP) == [[0, first + 1024, 2000]]
     assert ranges(cli, "exec", "a3", *UID_MAP) == [[0, first + 3024, 1024]]
     cli("rm", "-f", "-t0", "a1")

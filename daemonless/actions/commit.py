@@ -6,12 +6,11 @@ import sys
 from contextlib import nullcontext
 
 from daemonless import events
-from daemonless.actions.create import id_map_for
+from daemonless.actions.create import id_map_of
 from daemonless.actions.names import new_reference
 from daemonless.actions.output import Output, open_output
 from daemonless.containers.committing import CommitRequest, commit
 from daemonless.containers.pausing import Paused
-from daemonless.containers.request import RunRequest
 from daemonless.containers.store import ContainerStore, event_details
 from daemonless.files import write_all
 
@@ -37,7 +36,7 @@ def main(args: Args) -> int:
             print(text, file=sys.stderr)
 
     say(f"Committing {container.name}")
-    id_map = id_map_for(RunRequest.from_dict(container.record["request"]))
+    id_map = id_map_of(container)
     with open_output(args.iidfile, "") if args.iidfile else Output(-1) as iidfile:
         with Paused(container) if args.pause and container.status == "running" else nullcontext():
             image_id, omitted = commit(args.paths, container, request, id_map, say)

@@ -12,7 +12,7 @@ from daemonless.containers.request import RunRequest
 from daemonless.containers.store import ContainerStore
 from daemonless.errors import DaemonlessError, NotFound, UsageError
 from daemonless.images.store import ImageStore, image_of_directory
-from daemonless.isolation.userns import IdMap, keep_id_map, load_id_map, unmapped_id_map
+from daemonless.isolation.userns import IdMap, keep_id_map, load_id_map, mapped_ids
 from daemonless.layers.store import LayerStore
 from daemonless.oci.image import Platform
 from daemonless.oci.reference import has_transport
@@ -99,8 +99,18 @@ def id_map_for(request: RunRequest) -> IdMap:
     if request.userns.mode == "keep-id":
         return keep_id_map(default, request.userns.uid, request.userns.gid)
     if request.userns.mode == "nomap":
+        from daemonless.isolation.idmaps import unmapped_id_map  # noqa: PLC0415 - as above
+
         return unmapped_id_map(default)
     return default
+
+
+def id_map_of(container: Container) -> IdMap:
+    """Return the id map that a container was made with; its options alone need not tell."""
+    key = container.record.get("idMap", "")  # not in older records, nor for the default map
+    if key:
+        return mapped_ids(container.spec()).replace(key=key)
+    return id_map_for(RunRequest.from_dict(container.record["request"]))
 
 
 def find_image(args: Args, request: RunRequest) -> Image:

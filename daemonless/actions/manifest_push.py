@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from daemonless.actions.push import push_one
+from daemonless.actions.push import push_named, show
 from daemonless.errors import UsageError, printable
 from daemonless.images.store import ImageStore
 from daemonless.layers import trash
@@ -27,7 +27,7 @@ def main(args: Args) -> int:
             raise UsageError(
                 f'"{printable(each)}" is no compression that can be added', f"one of {', '.join(LEVELS)}"
             )
-    push_one(args, args.list, args.destination or "", members=args.all, added=added)
+    show(args, push_named(args, args.list, args.destination or "", members=args.all, added=added))
     if args.rm:
         from daemonless.actions.rmi import remove_list  # noqa: PLC0415 - seldom asked for
 

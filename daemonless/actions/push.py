@@ -39,7 +39,8 @@ if TYPE_CHECKING:
 def main(args: Args) -> int:
     """Push an image, or all of a repository, and print the digest of each."""
     if not args.all_tags:
-        push_one(args, args.image, args.destination or "", wanted=asked_platform(args.platform or ""))
+        wanted = asked_platform(args.platform or "")
+        show(args, push_named(args, args.image, args.destination or "", wanted=wanted))
         return 0
     if args.destination or args.digestfile or args.platform:
         raise UsageError(
@@ -55,28 +56,15 @@ def main(args: Args) -> int:
     ]
     if not names:
         raise NotFound(f"no image here is called {repository.name}", "see what there is: daemonless images")
-    return for_each(sorted(names), lambda name: push_one(args, name, ""))
+    return for_each(sorted(names), lambda name: show(args, push_named(args, name, "")))
 
 
 def _listed(store: ImageStore) -> list[Image | ImageList]:
     return [*store.images(), *store.lists()]
 
 
-def push_one(
-    args: Args,
-    name: str,
-    place: str,
-    *,
-    members: bool = True,
-    wanted: Platform | None = None,
-    added: tuple[str, ...] = (),
-) -> None:
-    """Push an image or a list to a place, or to its own name, and print its digest unless quiet.
-
-    The images on a list go with it unless without `members`, in the compressions `added` as well; of
-    one `wanted`, that goes alone.
-    """
-    digest = push_named(args, name, place, members=members, wanted=wanted, added=added)
+def show(args: Args, digest: Digest) -> None:
+    """Print the digest of what was pushed, unless quiet."""
     if not args.quiet:
         print(digest, flush=True)
 
@@ -90,7 +78,11 @@ def push_named(
     wanted: Platform | None = None,
     added: tuple[str, ...] = (),
 ) -> Digest:
-    """Push as the options of `push` say, and return the digest of the manifest there."""
+    """Push an image or a list to a place, or to its own name; return the digest of the manifest there.
+
+    The images on a list go with it unless without `members`, in the compressions `added` as well; of
+    one `wanted`, that goes alone. Everything else is as the options of `push` say.
+    """
     wish = _wish(args).replace(added=added)
     check(wish)
     store = ImageStore(args.paths.data)

@@ -178,12 +178,17 @@ def _checker(args: Args, identities: Sequence[str], what: str, *, with_users: bo
     `with_users` these containers are removed first.
     """
     containers = ContainerStore(args.paths)
+
+    def in_need() -> Iterator[Container]:
+        for identity in identities:
+            yield from users(containers, identity)
+
     if with_users:
-        for container in (each for identity in identities for each in users(containers, identity)):
+        for container in in_need():
             ending.remove_if_there(args.paths, container)
 
     def check_unused() -> None:
-        for container in (each for identity in identities for each in users(containers, identity)):
+        for container in in_need():
             raise _in_use(what, container)
 
     check_unused()  # before anything is changed; the caller does it again when nobody can come to use them

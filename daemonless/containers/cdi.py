@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 _LIMIT = 4 << 20  # bytes of a file
 _LETTERS = "[A-Za-z0-9]"
 _NAME = re.compile(
-    rf"(?P<kind>[A-Za-z](?:[A-Za-z0-9_.-]*{_LETTERS})?/(?P<class>[A-Za-z](?:[A-Za-z0-9_-]*{_LETTERS})?))"
-    rf"=(?P<device>{_LETTERS}(?:[A-Za-z0-9_.:-]*{_LETTERS})?)"
+    rf"[A-Za-z](?:[A-Za-z0-9_.-]*{_LETTERS})?/[A-Za-z](?:[A-Za-z0-9_-]*{_LETTERS})?"
+    rf"={_LETTERS}(?:[A-Za-z0-9_.:-]*{_LETTERS})?"
 )
 _GPU = "nvidia.com/gpu"  # as podman has it
 _HOOK = "createContainer"

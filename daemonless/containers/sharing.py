@@ -23,7 +23,6 @@ from daemonless.files import list_if_there, unlink_if_there, write_atomic
 from daemonless.isolation.joining import (
     Joined,
     SharedTree,
-    clone_mount,
     host_name_in,
     is_same,
     maps_inside,
@@ -31,6 +30,7 @@ from daemonless.isolation.joining import (
     owner_of,
 )
 from daemonless.isolation.namespaces import NAMESPACES
+from daemonless.isolation.rootview import clone_mount
 from daemonless.isolation.userns import IdMap, mapped_ids
 
 TYPE_CHECKING = False
@@ -98,7 +98,8 @@ def resolve(paths: Paths, request: RunRequest, default: IdMap) -> Shared:
             source = store.find(what)
             sources[source.id] = source
             maps[option] = _known_map(mapped_ids(source.spec()), source, default)
-            request = _with_mode(request, kind, f"container:{source.id}")
+            mode = f"container:{source.id}"
+            request = request.replace(**{kind: Userns(mode=mode) if kind == "userns" else mode})
             if kind == "uts":
                 host_name = _host_name(store, source)
             _refuse_host_pids(request.pid, source)
@@ -150,10 +151,6 @@ def _refuse_host_pids(pid: str, source: Container) -> None:
         )
 
 
-def _with_mode(request: RunRequest, kind: str, mode: str) -> RunRequest:
-    return request.replace(**{kind: Userns(mode=mode) if kind == "userns" else mode})
-
-
 def _kind(kind: str) -> str:
     """Return the name of a namespace among those of the runtime spec."""
     return "user" if kind == "userns" else kind
@@ -161,7 +158,6 @@ def _kind(kind: str) -> str:
 
 def home_of(store: ContainerStore, container: Container) -> str:
     """Return the id of the container that a container's user namespace was made for, or its path."""
-    seen = container.id
     for _, way, what in _modes(RunRequest.from_dict(container.record["request"])):
         if way == "ns":
             return what
@@ -169,7 +165,7 @@ def home_of(store: ContainerStore, container: Container) -> str:
             return home_of(store, store.find(what))
         except NotFound:
             return what
-    return seen
+    return container.id
 
 
 def _known_map(id_map: IdMap, source: Container, default: IdMap) -> IdMap:
@@ -204,6 +200,7 @@ def open_shared(store: ContainerStore, request: RunRequest) -> Joined:
     belong together any more.
     """
     opened: list[int] = []
+    kept: tuple[int, ...] = ()
     try:
         user, others, shm = -1, [], -1
         for kind, way, what in _modes(request):
@@ -228,16 +225,12 @@ def open_shared(store: ContainerStore, request: RunRequest) -> Joined:
                 shm = clone_mount(pidfd, _SHM, user)
                 opened.append(shm)
         joined = Joined(user=user, others=tuple(others), shm=shm)
+        kept = joined.fds
     except ProcessLookupError:
-        for fd in set(opened):
-            os.close(fd)
         raise Conflict("a container with which this one shares a namespace has just ended") from None
-    except BaseException:
-        for fd in set(opened):
+    finally:
+        for fd in set(opened).difference(kept):
             os.close(fd)
-        raise
-    for fd in set(opened) - set(joined.fds):
-        os.close(fd)
     return joined
 
 

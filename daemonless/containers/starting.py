@@ -292,9 +292,9 @@ def _job(
         extra_groups=request.group_add,
         make_cwd=not request.workdir,
         reaper=request.init,
-        upper=f"{container.directory}/upper",
+        upper=f"{container.directory}/upper" if has_caller else "",  # or it was given away when it was made
         # One of --rm has ended and is there if another one needs it.
-        remount=again or bool(request.rm and container.exit),
+        remount=has_caller and (again or bool(request.rm and container.exit)),
         preserve_fds=preserve_fds,
         sources=sources,
         cgroup=cgroups.create(container.id) or "",

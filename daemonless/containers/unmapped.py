@@ -16,9 +16,9 @@ from daemonless.containers.store import Container, ContainerStore
 from daemonless.errors import DaemonlessError, SetupFailed
 from daemonless.files import Lock, make_private_directory
 from daemonless.isolation import rootview
-from daemonless.isolation.early import Beneath
+from daemonless.isolation.idmaps import unmapped_id_map
 from daemonless.isolation.task import mapped
-from daemonless.isolation.userns import IdMap, mapped_ids, unmapped_id_map
+from daemonless.isolation.userns import IdMap, mapped_ids, to_inside
 from daemonless.isolation.volumes import Source
 
 TYPE_CHECKING = False
@@ -73,7 +73,7 @@ def prepare(
         where = mount["destination"]
         source = special[where]
         if source.volume:
-            left.append((where, Beneath(directory=f"{source.volume}/_data", path=source.subpath or ".")))
+            left.append((where, Source(volume=source.volume, subpath=source.subpath)))
         elif source.mode < 0 and mount["type"] not in ("bind", "overlay"):
             left.append((where, source))  # a tmpfs, which is the container's own
     return left
@@ -97,7 +97,7 @@ class AutoIds:
                 break
             first = max(first, end)
         try:
-            id_map = unmapped_id_map(default, first, size)
+            return unmapped_id_map(default, first, size)
         except SetupFailed as error:
             if default.is_single:
                 raise
@@ -105,9 +105,6 @@ class AutoIds:
                 f"there are not {size} ids left for another container with --userns=auto",
                 "remove one, ask for fewer with auto:size=, or have your range in /etc/subuid enlarged",
             ) from error
-        from daemonless.isolation.idmaps import map_key  # noqa: PLC0415 - hashing
-
-        return id_map.replace(key=map_key(id_map.uids, id_map.gids))
 
     def _taken(self, default: IdMap) -> Iterable[tuple[int, int]]:
         """Yield where ranges of other containers begin and end, as offsets in the subordinate ids."""
@@ -118,10 +115,9 @@ class AutoIds:
             except DaemonlessError:
                 continue  # it has just been removed, or is damaged and cannot run
             for _, outside, length in ranges:
-                for inside, own, count in default.uids[1:]:
-                    if own <= outside < own + count:
-                        begin = inside - 1 + outside - own
-                        yield begin, begin + length
+                begin = to_inside(default.uids[1:], outside)
+                if begin is not None:
+                    yield begin - 1, begin - 1 + length
 
     def __enter__(self) -> AutoIds:
         make_private_directory(self._paths.data)

@@ -13,42 +13,15 @@ import os
 # What init may import later on may be out of its reach then.
 import daemonless.isolation.copying
 import daemonless.isolation.hooks  # noqa: F401
-from daemonless.files import open_in_root
-from daemonless.isolation.mounts import Options, clone_tree, place
-from daemonless.record import Record
+from daemonless.isolation.volumes import Source
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
 
     from daemonless.isolation.launch import Start
-    from daemonless.isolation.volumes import Owed
 
 _PATHS = ("lowerdir+", "lowerdir", "upperdir", "workdir")  # options of an overlay
-
-
-class Beneath(Record):
-    """A `launch.Source`: what lies at a path inside a directory, which may have links in the way."""
-
-    directory: str
-    path: str
-
-    def open(self) -> int:
-        """Return a descriptor of it. Raises OSError."""
-        top = os.open(self.directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            return open_in_root(top, os.fsencode(self.path), os.O_PATH)
-        finally:
-            os.close(top)
-
-    def attach(self, root_fd: int, mount: dict[str, Any]) -> list[Owed]:
-        """Bind it. Raises OSError."""
-        options = Options(mount["options"])
-        fd = self.open()
-        place(clone_tree(fd, options), root_fd, os.fsencode(mount["destination"]), options)
-        os.close(fd)
-        return []
 
 
 def open_early(start: Start) -> tuple[Start, list[int]]:
@@ -66,10 +39,12 @@ def open_early(start: Start) -> tuple[Start, list[int]]:
         return as_path(os.open(path, os.O_PATH | os.O_CLOEXEC))
 
     spec = start.spec
-    beneath = {where: source for where, source in start.sources if isinstance(source, Beneath)}
+    volumes = {
+        where: source for where, source in start.sources if isinstance(source, Source) and source.volume
+    }
     mounts = []
     for mount in spec["mounts"]:
-        source = beneath.get(mount["destination"])
+        source = volumes.get(mount["destination"])
         if source:
             mount = {**mount, "source": as_path(source.open())}
         elif mount["type"] == "overlay":
@@ -78,7 +53,7 @@ def open_early(start: Start) -> tuple[Start, list[int]]:
             mount = {**mount, "source": opened(mount["source"])}
         mounts.append(mount)
     root = {**spec["root"], "path": opened(spec["root"]["path"])}
-    others = tuple(each for each in start.sources if each[0] not in beneath)
+    others = tuple(each for each in start.sources if each[0] not in volumes)
     return start.replace(spec={**spec, "root": root, "mounts": mounts}, sources=others), fds
 
 

@@ -7,7 +7,7 @@ outside  100000 ...       what the machine sees
 
 from __future__ import annotations
 
-from daemonless.errors import UsageError
+from daemonless.errors import SetupFailed, UsageError
 from daemonless.isolation.userns import IdMap
 from daemonless.oci.digest import new_hash
 
@@ -23,6 +23,24 @@ def chosen_id_map(default: IdMap, uids: tuple[Range, ...], gids: tuple[Range, ..
     """
     chosen = (_through(default.uids, uids, "--uidmap"), _through(default.gids, gids, "--gidmap"))
     return IdMap(uids=chosen[0], gids=chosen[1], key=map_key(*chosen), reason=default.reason)
+
+
+def unmapped_id_map(default: IdMap, first: int = 0, length: int = 0) -> IdMap:
+    """Return the map of `--userns=nomap`: all subordinate ids, from 0 on, and the caller left out.
+
+    With a `length` it is so many of them, from the one at `first` on. Raises SetupFailed if there are not
+    as many.
+    """
+    if default.is_single:
+        raise SetupFailed(f"there are no ids for a user namespace without your own: {default.reason}")
+    try:
+        uids, gids = (
+            _through(own, ((0, 1 + first, length or sum(count for _, _, count in own[1:])),), "--userns")
+            for own in (default.uids, default.gids)
+        )
+    except UsageError:
+        raise SetupFailed(f"your subordinate ids are fewer than {first + length}") from None
+    return IdMap(uids=uids, gids=gids, key=map_key(uids, gids) if length else "nomap")
 
 
 def map_key(uids: tuple[Range, ...], gids: tuple[Range, ...]) -> str:

@@ -79,9 +79,9 @@ def _init(start: Start, channel: Channel, step: list[str]) -> NoReturn:
     become_root(start.id_map, keep_groups=keep_groups)
 
     step[0] = "mount the root filesystem"
-    if start.upper and start.has_caller:
+    if start.upper:
         rootfs.own_upper(start.upper)
-    if start.remount and start.has_caller:
+    if start.remount:
         _allow_remount(start.upper)
     root_fd = rootfs.mount_root(spec)
     step[0] = "mount"

@@ -36,14 +36,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, NoReturn
 
+    from daemonless.isolation.launch import Start
     from daemonless.isolation.sync import Channel
-    from daemonless.isolation.userns import IdMap
     from daemonless.isolation.volumes import Owed
 
     Maps = tuple[list[tuple[int, int, int]], list[tuple[int, int, int]]]
 
 _NS_GET_USERNS, _NS_GET_NSTYPE = 0xB701, 0xB703  # ioctl_ns(2)
-_EPERM, _ESRCH, _EINVAL = 1, 3, 22
+_EPERM, _EINVAL = 1, 22
 _CLONE_PARENT = 0x8000
 
 
@@ -122,16 +122,8 @@ def maps_inside(user: int, what: str) -> Maps:
 
     Raises SetupFailed if it cannot be joined, calling it `what`.
     """
-
-    def look() -> Maps:
-        sc.prctl(sc.PR_SET_DUMPABLE, 0)
-        sc.setns(user, sc.CLONE_NEWUSER)
-        return _own_maps()
-
-    from daemonless.isolation.task import Task, fork_plain  # noqa: PLC0415 - for the creation alone
-
     try:
-        uids, gids = Task(look, fork_plain).wait()
+        uids, gids = _seen_from(user, _own_maps)
     except OSError as error:
         if error.errno not in (_EPERM, _EINVAL):
             raise
@@ -143,14 +135,23 @@ def host_name_in(user: int, uts: int) -> str:
     """Return the host name in a UTS namespace. Raises SetupFailed."""
 
     def look() -> str:
-        sc.prctl(sc.PR_SET_DUMPABLE, 0)
-        sc.setns(user, sc.CLONE_NEWUSER)
         sc.setns(uts, sc.CLONE_NEWUTS)
         return os.uname().nodename
 
-    from daemonless.isolation.task import Task, fork_plain  # noqa: PLC0415 - for the creation alone
+    return str(_seen_from(user, look))
 
-    return str(Task(look, fork_plain).wait())
+
+def _seen_from(user: int, look: Callable[[], Any]) -> Any:
+    """Return what `look`, called in a child of ours in a user namespace, returns; raises what it raises."""
+
+    def join() -> Any:
+        sc.prctl(sc.PR_SET_DUMPABLE, 0)
+        sc.setns(user, sc.CLONE_NEWUSER)
+        return look()
+
+    from daemonless.isolation.task import Task, fork_plain  # noqa: PLC0415 - a join itself needs no such thing
+
+    return Task(join, fork_plain).wait()
 
 
 def _own_maps() -> Maps:
@@ -160,40 +161,6 @@ def _own_maps() -> Maps:
         for name in ("uid_map", "gid_map")
     )
     return uids, gids  # type: ignore[return-value] # three numbers a line
-
-
-def clone_mount(pidfd: int, path: bytes, user: int = -1) -> int:
-    """Return a copy of the mount at a directory of a process, without those on it (open_tree(2)).
-
-    Only a process inside the mount namespace may copy, and none comes back from there: a child goes, into
-    the user namespace `user` first if the caller is in another, and hands the descriptor over. The path is
-    resolved where the process is: it leads nowhere else. Raises DaemonlessError, or ProcessLookupError for a
-    process that has ended.
-    """
-    ours, theirs = channel_pair()
-    pid = os.fork()
-    if pid == 0:
-        try:
-            sc.prctl(sc.PR_SET_DUMPABLE, 0)
-            if user >= 0:
-                sc.setns(user, sc.CLONE_NEWUSER)
-            sc.setns(pidfd, sc.CLONE_NEWNS)
-            fd = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-            flags = sc.AT_EMPTY_PATH | sc.OPEN_TREE_CLONE | sc.OPEN_TREE_CLOEXEC
-            theirs.send(READY, fd=sc.open_tree(fd, b"", flags))
-        except BaseException as error:
-            theirs.send(FAILED, pack_error(error, f"open {path.decode()} of the container"))
-        finally:
-            os._exit(0)
-    theirs.close()
-    kind, payload, tree = ours.receive()
-    ours.close()
-    os.waitpid(pid, 0)
-    if kind == FAILED:
-        raise unpack_error(payload)
-    if tree < 0:
-        raise ProcessLookupError(_ESRCH, os.strerror(_ESRCH))
-    return tree
 
 
 class SharedTree(Record):
@@ -224,27 +191,17 @@ class Joiner:
             os.waitpid(self.pid, 0)
 
 
-def clone_joined(
-    joined: Joined,
-    flags: int,
-    id_map: IdMap,
-    process: dict[str, Any],
-    cgroup: str,
-    run: Callable[[], NoReturn],
-    *,
-    shown: bool,
-) -> tuple[int, Joiner]:
-    """Have `run` called in a new child of ours in these namespaces, and new ones of `flags`.
+def clone_joined(start: Start, flags: int, run: Callable[[], NoReturn], *, shown: bool) -> tuple[int, Joiner]:
+    """Have `run` called in a new child of ours, in what the start has joined and new namespaces of `flags`.
 
-    Return the child's pid, and the joiner, to be released; it is `shown` to a network helper.
-    `process` is an OCI process object. Raises SetupFailed if the namespaces cannot be joined, or have
-    other ids than `id_map`.
+    Return the child's pid, and the joiner, to be released; it is `shown` to a network helper. Raises
+    SetupFailed if the namespaces cannot be joined, or have other ids than the container's.
     """
     ours, theirs = channel_pair()
-    pid = clone_into_cgroup(0, cgroup)
+    pid = clone_into_cgroup(0, start.cgroup)
     if pid == 0:
         ours.close()
-        _join(joined, flags, id_map, process, theirs, run, shown=shown)
+        _join(start, flags, theirs, run, shown=shown)
     theirs.close()
     joiner = Joiner(pid, ours)
     kind, payload, _ = ours.receive()
@@ -257,17 +214,13 @@ def clone_joined(
 
 
 def _join(
-    joined: Joined,
-    flags: int,
-    id_map: IdMap,
-    process: dict[str, Any],
-    channel: Channel,
-    run: Callable[[], NoReturn],
-    *,
-    shown: bool,
+    start: Start, flags: int, channel: Channel, run: Callable[[], NoReturn], *, shown: bool
 ) -> NoReturn:
+    joined, id_map = start.joined, start.id_map
+    assert joined  # or this would not be called
+    flags &= ~joined.flags
     try:
-        privileges.set_oom_score_adj(process)
+        privileges.set_oom_score_adj(start.spec["process"])
         sc.prctl(sc.PR_SET_DUMPABLE, 0)
         sc.setns(joined.user, sc.CLONE_NEWUSER)
         found = _own_maps()

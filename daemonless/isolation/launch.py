@@ -65,13 +65,15 @@ class Start(Record):
     @property
     def own_network(self) -> bool:
         """Whether the container gets a network namespace of its own."""
-        return any(n["type"] == "network" for n in self.spec["linux"]["namespaces"])
+        return self._lists("network")
 
     @property
     def own_pids(self) -> bool:
         """Whether the container's process is process 1 of a pid namespace of its own."""
-        is_new = any(n["type"] == "pid" for n in self.spec["linux"]["namespaces"])
-        return is_new and not (self.joined and self.joined.flags & sc.CLONE_NEWPID)
+        return self._lists("pid") and not (self.joined and self.joined.flags & sc.CLONE_NEWPID)
+
+    def _lists(self, kind: str) -> bool:
+        return any(namespace["type"] == kind for namespace in self.spec["linux"]["namespaces"])
 
 
 class Launched(Record):
@@ -152,15 +154,7 @@ def _make_init(start: Start, ours: Channel, theirs: Channel, *, shown: bool) -> 
     if start.joined:
         from daemonless.isolation.joining import clone_joined  # noqa: PLC0415 - few share anything
 
-        return clone_joined(
-            start.joined,
-            flags & ~start.joined.flags,
-            start.id_map,
-            start.spec["process"],
-            start.cgroup,
-            run,
-            shown=shown,
-        )
+        return clone_joined(start, flags, run, shown=shown)
     try:
         pid = clone_into_cgroup(flags, start.cgroup)
     except OSError as error:

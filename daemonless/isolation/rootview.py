@@ -19,9 +19,9 @@ import os
 
 from daemonless import syscalls as sc
 from daemonless.isolation import identity
-from daemonless.isolation.joining import clone_mount
 from daemonless.isolation.mounts import Options, mount_overlay, perform
 from daemonless.isolation.rootfs import mount_first, own_upper
+from daemonless.isolation.sync import FAILED, READY, channel_pair, pack_error, unpack_error
 from daemonless.isolation.task import Task, die_with, fork_plain, mapped
 from daemonless.isolation.userns import IdMap, become_root
 
@@ -59,6 +59,40 @@ def of_running(
         return work(root_fd)
 
     return Task(run, fork_plain)
+
+
+def clone_mount(pidfd: int, path: bytes, user: int = -1) -> int:
+    """Return a copy of the mount at a directory of a process, without those on it (open_tree(2)).
+
+    Only a process inside the mount namespace may copy, and none comes back from there: a child goes, into
+    the user namespace `user` first if the caller is in another, and hands the descriptor over. The path is
+    resolved where the process is: it leads nowhere else. Raises DaemonlessError, or ProcessLookupError for a
+    process that has ended.
+    """
+    ours, theirs = channel_pair()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            sc.prctl(sc.PR_SET_DUMPABLE, 0)
+            if user >= 0:
+                sc.setns(user, sc.CLONE_NEWUSER)
+            sc.setns(pidfd, sc.CLONE_NEWNS)
+            fd = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+            flags = sc.AT_EMPTY_PATH | sc.OPEN_TREE_CLONE | sc.OPEN_TREE_CLOEXEC
+            theirs.send(READY, fd=sc.open_tree(fd, b"", flags))
+        except BaseException as error:
+            theirs.send(FAILED, pack_error(error, f"open {path.decode()} of the container"))
+        finally:
+            os._exit(0)
+    theirs.close()
+    kind, payload, tree = ours.receive()
+    ours.close()
+    os.waitpid(pid, 0)
+    if kind == FAILED:
+        raise unpack_error(payload)
+    if tree < 0:
+        raise ProcessLookupError(_ESRCH, os.strerror(_ESRCH))
+    return tree
 
 
 def of_stopped(

@@ -182,32 +182,6 @@ def _swap(ranges: tuple[Range, ...], kept: int) -> tuple[Range, ...]:
     return tuple(sorted([*result, (kept, caller, 1)]))
 
 
-def unmapped_id_map(default: IdMap, first: int = 0, length: int | None = None, key: str = "nomap") -> IdMap:
-    """Return the map of `--userns=nomap`: subordinate ids alone, from 0 on, and the caller left out.
-
-    With `first` and `length` a part of them, `first` being the offset in the caller's ranges. Raises
-    SetupFailed if there are not as many.
-    """
-    if default.is_single:
-        raise SetupFailed(f"there are no ids for a user namespace without your own: {default.reason}")
-    return IdMap(
-        uids=_part(default.uids[1:], first, length), gids=_part(default.gids[1:], first, length), key=key
-    )
-
-
-def _part(ranges: tuple[Range, ...], first: int, length: int | None) -> tuple[Range, ...]:
-    """Return `length` ids of those that a default map has from 1 on, the one at `first` as 0."""
-    last = sum(count for _, _, count in ranges) if length is None else first + length
-    result: list[Range] = []
-    for inside, outside, count in ranges:
-        begin, end = max(first, inside - 1), min(last, inside - 1 + count)
-        if begin < end:
-            result.append((begin - first, outside + begin - (inside - 1), end - begin))
-    if sum(count for _, _, count in result) != last - first:
-        raise SetupFailed(f"your subordinate ids are fewer than {last}")
-    return tuple(result)
-
-
 class _Maps:
     """The maps of a new user namespace, that of `pid`, a child of the caller, while they are written.
 

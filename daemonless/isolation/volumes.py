@@ -81,18 +81,25 @@ class Source(Record):
         finally:
             os.close(fd)
 
-    def _volume_tree(self, root_fd: int, destination: bytes, options: Options, owed: list[Owed]) -> int:
+    def open(self) -> int:
+        """Return a descriptor of what is mounted of the volume. Raises OSError or SetupFailed."""
         data = os.open(f"{self.volume}/_data", _DIRECTORY)
-        if self.fill:
+        if not self.subpath:
+            return data
+        try:
+            return _open_below(data, os.fsencode(self.subpath))
+        finally:
+            os.close(data)
+
+    def _volume_tree(self, root_fd: int, destination: bytes, options: Options, owed: list[Owed]) -> int:
+        data = self.open()
+        if self.fill:  # which no subpath is
             # The root alone: what the image has at the mount point, not what is mounted there.
             flags = sc.OPEN_TREE_CLONE | sc.OPEN_TREE_CLOEXEC | sc.AT_EMPTY_PATH
             image_root = sc.open_tree(root_fd, b"", flags)
             if _fill(image_root, destination, self, data):
                 owed.append(Owed(fd=os.dup(data), recursive=False))
             os.close(image_root)
-        if self.subpath:
-            top, data = data, _open_below(data, os.fsencode(self.subpath))
-            os.close(top)
         tree = clone_tree(data, options)
         if self.chown:
             owed.append(Owed(fd=data, recursive=True))

@@ -13,7 +13,6 @@ import _socket
 import gc
 import os
 import select
-import stat
 import time
 
 from daemonless import failpoints, jsonio, syscalls
@@ -129,12 +128,6 @@ def exit_record(
     }
 
 
-def _open_to_all(fds: tuple[int, ...]) -> None:
-    for fd in fds:
-        if stat.S_ISFIFO(os.fstat(fd).st_mode):
-            os.fchmod(fd, 0o666)
-
-
 def _forget_sessions() -> None:
     """Remove what sessions of `exec`, which end with the run, left in the current directory."""
     for name in os.listdir("."):
@@ -209,8 +202,6 @@ class _Monitor:
             theirs = self._make_streams()
             start = start.replace(streams=theirs, streams_are_callers=bool(job.streams))
         try:
-            if not start.has_caller and not job.streams:  # nobody inside can own them, to open /dev/stdout
-                _open_to_all(theirs)
             return launch(start, job.network, self._ready)
         except BaseException:
             self.streams.close()
@@ -225,7 +216,8 @@ class _Monitor:
         if self.job.streams:
             stdin, stdout, stderr = map(os.dup, self.job.streams)
             return stdin, stdout, stderr
-        return self.streams.make(interactive=self.job.interactive)
+        is_foreign = not self.job.start.has_caller  # to the container: nobody in it can own them
+        return self.streams.make(interactive=self.job.interactive, open_to_all=is_foreign)
 
     def _ready(self, pid: int) -> None:
         """Record the process, whose execve is all that is left to do."""

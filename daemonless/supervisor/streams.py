@@ -38,8 +38,11 @@ class Streams:
         self._input: list[bytes] = []  # what the container has not taken yet
         self._input_ended = False
 
-    def make(self, *, interactive: bool) -> tuple[int, int, int]:
-        """Make pipes and return the container's ends; its stdin is empty unless it is interactive."""
+    def make(self, *, interactive: bool, open_to_all: bool = False) -> tuple[int, int, int]:
+        """Make pipes and return the container's ends; its stdin is empty unless it is interactive.
+
+        With `open_to_all` who does not own them may open them anew, as /dev/stdout.
+        """
         if interactive:
             stdin, self._stdin = os.pipe()
         else:
@@ -47,6 +50,8 @@ class Streams:
         out_read, out_write = os.pipe()
         err_read, err_write = os.pipe()
         self._outputs = {out_read: STDOUT, err_read: STDERR}
+        for fd in (out_write, err_write, *((stdin,) if interactive else ())) if open_to_all else ():
+            os.fchmod(fd, 0o666)
         return stdin, out_write, err_write
 
     def begin(self, console: int) -> None:

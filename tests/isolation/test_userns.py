@@ -7,7 +7,8 @@ import pytest
 
 from daemonless.errors import SetupFailed
 from daemonless.isolation import userns
-from daemonless.isolation.userns import IdMap, keep_id_map, unmapped_id_map
+from daemonless.isolation.idmaps import unmapped_id_map
+from daemonless.isolation.userns import IdMap, keep_id_map
 
 DEFAULT = IdMap(uids=((0, 1000, 1), (1, 100000, 65536)), gids=((0, 1000, 1), (1, 100000, 65536)))
 TWO_RANGES = IdMap(
@@ -39,7 +40,7 @@ def test_keep_id_maps_the_caller_and_loses_no_id(default, kept):
 def test_maps_without_the_caller():
     assert unmapped_id_map(DEFAULT).uids == ((0, 100000, 65536),)
     assert unmapped_id_map(TWO_RANGES).uids == ((0, 100000, 500), (500, 900000, 1000))
-    assert unmapped_id_map(TWO_RANGES, 400, 200, "x").gids == ((0, 100400, 100), (100, 900000, 100))
+    assert unmapped_id_map(TWO_RANGES, 400, 200).gids == ((0, 100400, 100), (100, 900000, 100))
     assert unmapped_id_map(TWO_RANGES, 1000, 500).uids == ((0, 900500, 500),)
     with pytest.raises(SetupFailed, match="fewer than 1501"):
         unmapped_id_map(TWO_RANGES, 1000, 501)
