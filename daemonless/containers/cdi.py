@@ -78,7 +78,7 @@ def device_names(devices: Iterable[str], gpus: Iterable[str]) -> tuple[str, ...]
             )
         names.append(value)
     for value in gpus:
-        asked = value.strip('"').removeprefix("device=").removeprefix("count=")
+        asked = value.strip('"').removeprefix("device=")
         for gpu in asked.split(","):
             if not _NAME.fullmatch(f"{_GPU}={gpu}"):
                 raise UsageError(

@@ -101,7 +101,7 @@ def test_what_is_no_name(value):
         device_names([value], [])
 
 
-@pytest.mark.parametrize("value", ["", "capabilities=compute", "device=", "0,,1"])
+@pytest.mark.parametrize("value", ["", "capabilities=compute", "device=", "0,,1", "count=2"])
 def test_what_is_no_gpu(value):
     with pytest.raises(UsageError, match="--gpus"):
         device_names([], [value])
